@@ -1,0 +1,1 @@
+//! What the kernel says: FUSE requests in, replies out.

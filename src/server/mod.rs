@@ -1,0 +1,1 @@
+//! S3 over HTTP, answered from any `ObjectStore`.

@@ -1,0 +1,116 @@
+//! What went wrong, in a filesystem's words, and the one place that chooses an errno.
+
+use rustix::io::Errno;
+
+use crate::store::error::{ErrorKind, StoreError};
+
+/// Shorthand for what every operation answers.
+pub type VfsResult<T> = Result<T, VfsError>;
+
+/// A failure of one operation.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum VfsError {
+    #[error("no such file or directory")]
+    NotFound,
+    #[error("it exists already: {0}")]
+    Exists(String),
+    #[error("directory not empty")]
+    NotEmpty,
+    #[error("not a directory")]
+    NotDirectory,
+    #[error("is a directory")]
+    IsDirectory,
+    #[error("no such open file")]
+    BadHandle,
+    #[error("the mount is read-only")]
+    ReadOnly,
+    #[error("a file name must be UTF-8 to be an object's key")]
+    NameNotUtf8,
+    #[error("the key would exceed S3's 1024 bytes, or the name 255")]
+    NameTooLong,
+    #[error("{0}")]
+    Invalid(String),
+    #[error("{0}")]
+    NotPermitted(String),
+    #[error("{0}")]
+    Unsupported(String),
+    #[error("the object was replaced while it was open")]
+    Stale,
+    #[error("the file would exceed the largest object S3 can hold")]
+    TooLarge,
+    #[error("no answer within {0} s")]
+    Deadline(u64),
+    #[error("the mount is shutting down")]
+    ShuttingDown,
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl VfsError {
+    /// The errno a program sees; the only place that chooses one.
+    #[must_use]
+    pub fn errno(&self) -> Errno {
+        match self {
+            Self::NotFound => Errno::NOENT,
+            Self::Exists(_) => Errno::EXIST,
+            Self::NotEmpty => Errno::NOTEMPTY,
+            Self::NotDirectory => Errno::NOTDIR,
+            Self::IsDirectory => Errno::ISDIR,
+            Self::BadHandle => Errno::BADF,
+            Self::ReadOnly => Errno::ROFS,
+            Self::NameNotUtf8 => Errno::ILSEQ,
+            Self::NameTooLong => Errno::NAMETOOLONG,
+            Self::Invalid(_) => Errno::INVAL,
+            Self::NotPermitted(_) => Errno::PERM,
+            Self::Unsupported(_) => Errno::OPNOTSUPP,
+            Self::Stale => Errno::STALE,
+            Self::TooLarge => Errno::FBIG,
+            Self::Deadline(_) => Errno::TIMEDOUT,
+            Self::ShuttingDown => Errno::SHUTDOWN,
+            Self::Store(error) => store_errno(error),
+        }
+    }
+
+    /// Whether this is an everyday answer (`ls` of a name that isn't there) and not a failure
+    /// somebody should read about in the log.
+    #[must_use]
+    pub fn is_ordinary(&self) -> bool {
+        match self {
+            Self::NotFound
+            | Self::Exists(_)
+            | Self::NotEmpty
+            | Self::NotDirectory
+            | Self::IsDirectory
+            | Self::ReadOnly => true,
+            Self::Store(error) => error.kind == ErrorKind::NotFound,
+            Self::BadHandle
+            | Self::NameNotUtf8
+            | Self::NameTooLong
+            | Self::Invalid(_)
+            | Self::NotPermitted(_)
+            | Self::Unsupported(_)
+            | Self::Stale
+            | Self::TooLarge
+            | Self::Deadline(_)
+            | Self::ShuttingDown => false,
+        }
+    }
+}
+
+fn store_errno(error: &StoreError) -> Errno {
+    match error.kind {
+        ErrorKind::NotFound => Errno::NOENT,
+        ErrorKind::Exists => Errno::EXIST,
+        ErrorKind::NotEmpty => Errno::NOTEMPTY,
+        ErrorKind::Precondition => Errno::STALE,
+        ErrorKind::Forbidden | ErrorKind::Archived => Errno::ACCESS,
+        ErrorKind::Timeout => Errno::TIMEDOUT,
+        ErrorKind::Invalid => Errno::INVAL,
+        ErrorKind::Unsupported => Errno::OPNOTSUPP,
+        ErrorKind::Conflict
+        | ErrorKind::Throttled
+        | ErrorKind::Range
+        | ErrorKind::Corrupt
+        | ErrorKind::Unavailable => Errno::IO,
+    }
+}

@@ -1,0 +1,48 @@
+//! What a mount can be told, typed and in its final units. `cli` turns words into these.
+
+use std::time::Duration;
+
+/// The choices of one mount.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Owner of what carries no owner of its own.
+    pub uid: u32,
+    pub gid: u32,
+    /// Permission bits of files that carry none.
+    pub file_mode: u32,
+    /// Permission bits of directories that carry none.
+    pub directory_mode: u32,
+    /// Every change fails with `EROFS`.
+    pub read_only: bool,
+    /// For how long what S3 said is believed; zero asks anew at every open and lookup.
+    pub ttl: Duration,
+    /// The bound of all memory for data, bytes.
+    pub memory_bytes_max: u64,
+    /// The first part of a multipart upload is this large; later ones grow where an object
+    /// would need more than S3's 10,000.
+    pub part_bytes: u64,
+    /// How long one operation may take before it fails with `ETIMEDOUT`.
+    pub operation_timeout: Duration,
+    /// Region for buckets that `mkdir` makes; `None` is the client's.
+    pub create_region: Option<String>,
+    /// Whether mounting asks S3 if the bucket is there and may be listed.
+    pub check: bool,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            uid: 0,
+            gid: 0,
+            file_mode: 0o644,
+            directory_mode: 0o755,
+            read_only: false,
+            ttl: Duration::from_secs(1),
+            memory_bytes_max: 256 << 20,
+            part_bytes: 8 << 20,
+            operation_timeout: Duration::from_secs(60),
+            create_region: None,
+            check: true,
+        }
+    }
+}
