@@ -93,6 +93,18 @@ impl Vfs {
         }))
     }
 
+    /// Files and directories that are open; none are when every program has closed its own.
+    #[must_use]
+    pub fn open_handles(&self) -> usize {
+        self.handles.count()
+    }
+
+    /// Inodes that the kernel knows, the root among them.
+    #[must_use]
+    pub fn known_inodes(&self) -> usize {
+        self.inodes.count()
+    }
+
     fn now(&self) -> Duration {
         self.clock.monotonic()
     }

@@ -222,6 +222,12 @@ impl Handles {
         lock(&self.directories).remove(&fh);
     }
 
+    /// How many handles there are.
+    #[must_use]
+    pub fn count(&self) -> usize {
+        lock(&self.files).len() + lock(&self.directories).len()
+    }
+
     fn next(&self) -> Fh {
         Fh(self.next.fetch_add(1, Ordering::Relaxed))
     }
