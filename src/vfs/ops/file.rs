@@ -1,5 +1,6 @@
 //! Files: opening, reading, writing, and making what was written durable.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
@@ -25,14 +26,20 @@ impl Vfs {
         if how.write {
             self.check_writable()?;
         }
-        let open = self.handles.open(&inode);
-        match self.open_file(&inode, &open, how).await {
-            Ok(opened) => Ok(opened),
-            Err(error) => {
-                self.handles.close(ino);
-                Err(error)
-            }
-        }
+        let opening = self.handles.open(&inode);
+        let open = Arc::clone(&opening.file);
+        let reading = if how.write {
+            self.begin_writing(&open, how).await?;
+            None
+        } else if open.draft().is_some() {
+            None
+        } else {
+            Some(self.reader.open(self.object(&open).await?))
+        };
+        let version = reading.as_ref().map(|reading| &reading.object().etag);
+        let keep_cache = version.is_some_and(|etag| inode.has_pages_of(etag));
+        let fh = opening.done(FileHandle::new(open, how, reading));
+        Ok(Opened { keep_cache, ..opened(fh, how) })
     }
 
     /// Makes a file. Nothing is asked of S3 before the first flush.
@@ -59,10 +66,11 @@ impl Vfs {
         directory.names().pin(&found.name, found.known.clone(), self.now());
         let entry = self.entered(&directory, &found).ok_or(VfsError::NotFound)?;
         let inode = self.inodes.get(entry.attr.ino)?;
-        let open = self.handles.open(&inode);
+        let opening = self.handles.open(&inode);
+        let open = Arc::clone(&opening.file);
         open.begin(Draft::empty(&self.drafting, Target { bucket, key }, None));
         open.note_facts(facts);
-        let fh = self.handles.add_file(FileHandle::new(open, how, None));
+        let fh = opening.done(FileHandle::new(open, how, None));
         Ok((entry, opened(fh, how)))
     }
 
@@ -70,7 +78,7 @@ impl Vfs {
     pub async fn read(&self, fh: Fh, offset: u64, bytes: u32) -> VfsResult<Bytes> {
         let handle = self.handles.file(fh)?;
         if let Some(draft) = handle.file.draft() {
-            return self.read_draft(&draft, offset, bytes).await;
+            return self.read_draft(&handle, &draft, offset..offset + u64::from(bytes)).await;
         }
         let reading = handle.reading(|object| self.reader.open(object));
         match reading {
@@ -175,26 +183,6 @@ impl Vfs {
         }
     }
 
-    async fn open_file(
-        &self,
-        inode: &Arc<Inode>,
-        open: &Arc<OpenFile>,
-        how: OpenHow,
-    ) -> VfsResult<Opened> {
-        let reading = if how.write {
-            self.begin_writing(open, how).await?;
-            None
-        } else if open.draft().is_some() {
-            None
-        } else {
-            Some(self.reader.open(self.object(open).await?))
-        };
-        let version = reading.as_ref().map(|reading| &reading.object().etag);
-        let keep_cache = version.is_some_and(|etag| inode.has_pages_of(etag));
-        let fh = self.handles.add_file(FileHandle::new(Arc::clone(open), how, reading));
-        Ok(Opened { keep_cache, ..opened(fh, how) })
-    }
-
     /// The version of the file that is there now.
     async fn object(&self, open: &OpenFile) -> VfsResult<ObjectRef> {
         let (known, _) = self.facts(&open.inode).await?;
@@ -279,14 +267,20 @@ impl Vfs {
         }
     }
 
-    async fn read_draft(&self, draft: &Draft, offset: u64, bytes: u32) -> VfsResult<Bytes> {
+    async fn read_draft(
+        &self,
+        handle: &FileHandle,
+        draft: &Draft,
+        range: Range<u64>,
+    ) -> VfsResult<Bytes> {
         let mut chunks = Vec::new();
-        for piece in draft.read(offset..offset + u64::from(bytes)).await? {
+        for piece in draft.read(range).await? {
             match piece {
                 Piece::Held(held) => chunks.extend(held),
                 Piece::Front(object, range) => {
+                    let reading = handle.reading_of(object, |object| self.reader.open(object));
                     let bytes = (range.end - range.start) as u32;
-                    chunks.push(self.reader.open(object).read(range.start, bytes).await?);
+                    chunks.push(reading.read(range.start, bytes).await?);
                 }
             }
         }

@@ -146,6 +146,19 @@ impl FileHandle {
         }
         reading.handle.clone()
     }
+
+    /// What to read `object` from, the same as before where it was that object.
+    pub fn reading_of(
+        &self,
+        object: ObjectRef,
+        open: impl FnOnce(ObjectRef) -> ReadHandle,
+    ) -> Arc<ReadHandle> {
+        let mut reading = lock(&self.reading);
+        match &reading.handle {
+            Some(handle) if *handle.object() == object => Arc::clone(handle),
+            _ => Arc::clone(reading.handle.insert(Arc::new(open(object)))),
+        }
+    }
 }
 
 /// Everything that is open.
@@ -157,21 +170,44 @@ pub struct Handles {
     open: Mutex<HashMap<Ino, Opens>>,
 }
 
+/// An open under way; dropped before it is done, it leaves nothing behind.
+pub struct Opening<'a> {
+    handles: &'a Handles,
+    pub file: Arc<OpenFile>,
+    is_done: bool,
+}
+
+impl Opening<'_> {
+    /// The open has its handle.
+    pub fn done(mut self, handle: FileHandle) -> Fh {
+        self.is_done = true;
+        self.handles.add_file(handle)
+    }
+}
+
+impl Drop for Opening<'_> {
+    fn drop(&mut self) {
+        if !self.is_done {
+            self.handles.close(self.file.inode.ino);
+        }
+    }
+}
+
 struct Opens {
     file: Arc<OpenFile>,
     handles: u32,
 }
 
 impl Handles {
-    /// The shared state of an inode's opens, and one open more. Given back with
-    /// [`Self::close`].
-    pub fn open(&self, inode: &Arc<Inode>) -> Arc<OpenFile> {
+    /// The shared state of an inode's opens, and one open more: until [`Opening::done`] for the
+    /// time of the opening, then until [`Self::close`].
+    pub fn open(&self, inode: &Arc<Inode>) -> Opening<'_> {
         let mut open = lock(&self.open);
         let opens = open
             .entry(inode.ino)
             .or_insert_with(|| Opens { file: OpenFile::new(inode), handles: 0 });
         opens.handles += 1;
-        Arc::clone(&opens.file)
+        Opening { handles: self, file: Arc::clone(&opens.file), is_done: false }
     }
 
     /// One open less.
@@ -194,7 +230,7 @@ impl Handles {
         lock(&self.open).values().map(|opens| Arc::clone(&opens.file)).collect()
     }
 
-    pub fn add_file(&self, handle: FileHandle) -> Fh {
+    fn add_file(&self, handle: FileHandle) -> Fh {
         let fh = self.next();
         lock(&self.files).insert(fh, Arc::new(handle));
         fh
