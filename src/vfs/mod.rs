@@ -4,6 +4,7 @@
 //! directory. Every method is `async` and ready at once where the answer is known, so that a
 //! caller may poll it once and only then decide to wait.
 
+pub mod budget;
 pub mod error;
 pub mod namespace;
 pub mod options;
