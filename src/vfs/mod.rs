@@ -5,6 +5,7 @@
 //! caller may poll it once and only then decide to wait.
 
 pub mod budget;
+pub mod cache;
 pub mod error;
 pub mod namespace;
 pub mod options;
