@@ -9,6 +9,7 @@ pub mod cache;
 pub mod error;
 pub mod namespace;
 pub mod options;
+pub mod read;
 pub mod types;
 
 use std::sync::Arc;

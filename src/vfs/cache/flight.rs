@@ -34,8 +34,8 @@ impl Flight {
     }
 
     /// How it ended; `None` if it was given up.
-    pub async fn landed(mut self) -> Option<Outcome> {
-        match self.outcome.wait_for(Option::is_some).await {
+    pub async fn landed(&self) -> Option<Outcome> {
+        match self.outcome.clone().wait_for(Option::is_some).await {
             Ok(outcome) => outcome.clone(),
             Err(_) => None,
         }
