@@ -1,0 +1,121 @@
+//! Documents: configurations of buckets and objects, as the text that S3 keeps.
+//!
+//! The SDK has a typed operation for every kind, and each would read and write but what it
+//! knows. A few of its operations carry a text as it is: the bucket policy's, and an object's
+//! body. They are sent here with the query of the document in place of their own, and so have
+//! all that other requests have: addressing, signature, retries, regions.
+
+use aws_sdk_s3::primitives::ByteStream as SdkByteStream;
+
+use crate::store::error::{ErrorKind, StoreError, StoreResult};
+use crate::store::s3::connection::{Connection, Work};
+use crate::store::s3::errors::read_body_error;
+use crate::store::s3::requests::{Extra, subresource_query};
+use crate::store::types::{DocumentKind, Resource};
+
+impl Connection {
+    pub(super) async fn get_document(
+        &self,
+        resource: &Resource,
+        kind: DocumentKind,
+    ) -> StoreResult<String> {
+        match resource {
+            Resource::Bucket { bucket } => self.get_bucket_document(bucket, kind).await,
+            Resource::Object { bucket, key, version } => {
+                self.get_object_document(bucket, key, version.as_deref(), kind).await
+            }
+        }
+    }
+
+    async fn get_bucket_document(&self, bucket: &str, kind: DocumentKind) -> StoreResult<String> {
+        let extra = Extra::default().query(subresource_query(kind.row().query, None));
+        let answer = self
+            .call(bucket, Work::Request, |client| {
+                let request = client.get_bucket_policy().bucket(bucket).customize();
+                request.map_request(extra.mapper()).send()
+            })
+            .await?;
+        Ok(answer.policy.unwrap_or_default())
+    }
+
+    async fn get_object_document(
+        &self,
+        bucket: &str,
+        key: &str,
+        version: Option<&str>,
+        kind: DocumentKind,
+    ) -> StoreResult<String> {
+        let extra = Extra::default().query(subresource_query(kind.row().query, version));
+        let answer = self
+            .call(bucket, Work::Request, |client| {
+                let request = client.get_object().bucket(bucket).key(key).customize();
+                request.map_request(extra.mapper()).send()
+            })
+            .await?;
+        let body = answer.body.collect().await.map_err(|error| read_body_error(&error))?;
+        String::from_utf8(body.to_vec()).map_err(|_error| {
+            StoreError::new(ErrorKind::Corrupt, "InvalidDocument", "the document is no text")
+        })
+    }
+
+    pub(super) async fn put_document(
+        &self,
+        resource: &Resource,
+        kind: DocumentKind,
+        text: String,
+    ) -> StoreResult<()> {
+        match resource {
+            Resource::Bucket { bucket } => {
+                let extra = put_extra(kind, None);
+                self.call(bucket, Work::Request, |client| {
+                    let request = client.put_bucket_policy().bucket(bucket).policy(&text);
+                    request.customize().map_request(extra.mapper()).send()
+                })
+                .await?;
+            }
+            Resource::Object { bucket, key, version } => {
+                let extra = put_extra(kind, version.as_deref());
+                let body = || SdkByteStream::from(text.clone().into_bytes());
+                self.call(bucket, Work::Request, |client| {
+                    let request = client.put_object().bucket(bucket).key(key).body(body());
+                    request.customize().map_request(extra.mapper()).send()
+                })
+                .await?;
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) async fn delete_document(
+        &self,
+        resource: &Resource,
+        kind: DocumentKind,
+    ) -> StoreResult<()> {
+        let row = kind.row();
+        let Resource::Bucket { bucket } = resource else {
+            return Err(not_deletable(row.query));
+        };
+        if !row.deletable {
+            return Err(not_deletable(row.query));
+        }
+        let extra = Extra::default().query(subresource_query(row.query, None));
+        self.call(bucket, Work::Request, |client| {
+            let request = client.delete_bucket_policy().bucket(bucket).customize();
+            request.map_request(extra.mapper()).send()
+        })
+        .await?;
+        Ok(())
+    }
+}
+
+fn put_extra(kind: DocumentKind, version: Option<&str>) -> Extra {
+    let row = kind.row();
+    let content_type = if row.root.is_empty() { "application/json" } else { "application/xml" };
+    let headers = vec![("content-type".to_owned(), content_type.to_owned())];
+    Extra::with_headers(headers).query(subresource_query(row.query, version)).digest()
+}
+
+fn not_deletable(name: &str) -> StoreError {
+    let message = format!("S3 can't delete {name}");
+    StoreError::new(ErrorKind::Unsupported, "MethodNotAllowed", message)
+}
