@@ -8,8 +8,16 @@ use crate::store::s3::connection::{Connection, Work};
 use crate::store::s3::requests::Extra;
 use crate::store::types::{Acl, AclChange, Grant, Grantee, Owner, Permission, Resource, Tags};
 
+/// What has to be shown before tags of objects are written.
+const TAGGING_NAME: &str = "object tagging";
+
 impl Connection {
     pub(super) async fn get_acl(&self, resource: &Resource) -> StoreResult<Acl> {
+        let answer = self.ask_acl(resource).await;
+        self.probes().note(acl_name(resource), "", answer)
+    }
+
+    async fn ask_acl(&self, resource: &Resource) -> StoreResult<Acl> {
         let (owner, grants) = match resource {
             Resource::Bucket { bucket } => {
                 let answer = self
@@ -40,6 +48,7 @@ impl Connection {
                 (None, Some(policy_of(acl).map_err(|error| invalid(&error))?))
             }
         };
+        self.probes().require(acl_name(resource), "", self.get_acl(resource)).await?;
         let extra = Extra::default().digest();
         match resource {
             Resource::Bucket { bucket } => {
@@ -74,12 +83,14 @@ impl Connection {
                 let request = client.get_object_tagging().bucket(bucket).key(key);
                 request.set_version_id(version.clone()).send()
             })
-            .await?;
+            .await;
+        let answer = self.probes().note(TAGGING_NAME, "", answer)?;
         Ok(answer.tag_set.into_iter().map(|tag| (tag.key, tag.value)).collect())
     }
 
     pub(super) async fn put_tags(&self, resource: &Resource, tags: Tags) -> StoreResult<()> {
         let (bucket, key, version) = object_of(resource)?;
+        self.probes().require(TAGGING_NAME, "", self.get_tags(resource)).await?;
         if tags.is_empty() {
             self.call(bucket, Work::Request, |client| {
                 let request = client.delete_object_tagging().bucket(bucket).key(key);
@@ -97,6 +108,14 @@ impl Connection {
         })
         .await?;
         Ok(())
+    }
+}
+
+/// What has to be shown before an ACL is written.
+fn acl_name(resource: &Resource) -> &'static str {
+    match resource {
+        Resource::Bucket { .. } => "bucket acl",
+        Resource::Object { .. } => "object acl",
     }
 }
 

@@ -16,6 +16,7 @@ use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 
 use crate::store::error::{ErrorKind, StoreError, StoreResult};
 use crate::store::s3::errors::{read_error, refusal_of};
+use crate::store::s3::probes::Probes;
 use crate::store::s3::regions::{BucketRegions, plan_redirect};
 
 /// Upload speed below which an operation is given up though bytes still move.
@@ -70,12 +71,18 @@ pub(super) struct Connection {
     basis: Limits,
     elsewhere: Mutex<HashMap<String, Client>>,
     buckets: BucketRegions,
+    probes: Probes,
 }
 
 impl Connection {
     pub(super) fn new(home: Client, region: String, endpoint: String, basis: Limits) -> Self {
         let elsewhere = Mutex::new(HashMap::new());
-        Self { home, region, endpoint, basis, elsewhere, buckets: BucketRegions::new() }
+        let (buckets, probes) = (BucketRegions::new(), Probes::new());
+        Self { home, region, endpoint, basis, elsewhere, buckets, probes }
+    }
+
+    pub(super) fn probes(&self) -> &Probes {
+        &self.probes
     }
 
     pub(super) fn region(&self) -> &str {
@@ -181,28 +188,4 @@ impl Connection {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const BASIS: Limits =
-        Limits { operation: Duration::from_secs(60), answer: Duration::from_secs(20) };
-
-    #[test]
-    fn a_question_has_the_limits_of_the_options() {
-        assert_eq!(plan_limits(Work::Request, BASIS), BASIS);
-    }
-
-    #[test]
-    fn an_upload_has_the_time_that_a_slow_line_needs() {
-        let limits = plan_limits(Work::Upload { bytes: 64 << 20 }, BASIS);
-        assert_eq!(limits.operation, Duration::from_secs(60 + 1024));
-        assert_eq!(limits.answer, BASIS.answer);
-    }
-
-    #[test]
-    fn a_server_that_copies_may_be_silent_for_longer() {
-        let limits = plan_limits(Work::ServerSide, BASIS);
-        assert_eq!(limits.operation, Duration::from_secs(300));
-        assert_eq!(limits.answer, Duration::from_secs(60));
-    }
-}
+mod tests;

@@ -16,9 +16,8 @@ use crate::store::s3::transport::Stalled;
 use crate::store::types::DOCUMENTS;
 
 /// What to do when there are no credentials; the chain's own words name only its links.
-const CREDENTIALS_ADVICE: &str = "no credentials found: set AWS_ACCESS_KEY_ID and \
-     AWS_SECRET_ACCESS_KEY, run `aws configure` or `aws sso login`, name a profile or a key file, \
-     or ask for unsigned requests";
+const CREDENTIALS_ADVICE: &str = "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, run \
+     `aws configure` or `aws sso login`, name a profile or a key file, or ask for unsigned requests";
 
 /// An answer of S3 that is not the one asked for; the code is empty where it has no body.
 #[derive(Clone, Debug)]
@@ -132,8 +131,11 @@ where
     E: ProvideErrorMetadata + Error + 'static,
 {
     match refusal_of(error) {
-        Some(refusal) if !matches!(error, SdkError::ResponseError(_)) => refused(refusal),
-        _ => unanswered(error, endpoint),
+        Some(refusal) if is_success(refusal.status) && refusal.code.is_empty() => {
+            unreadable(error, refusal)
+        }
+        Some(refusal) => refused(refusal),
+        None => unanswered(error, endpoint),
     }
 }
 
@@ -172,6 +174,20 @@ fn refused(refusal: Refusal) -> StoreError {
         refusal.message
     };
     StoreError { request_id: refusal.request_id, ..StoreError::new(kind, code, message) }
+}
+
+fn is_success(status: u16) -> bool {
+    (200..300).contains(&status)
+}
+
+/// An answer of success that breaks off or that nobody can make sense of.
+fn unreadable<E: Error + 'static>(
+    error: &SdkError<E, HttpResponse>,
+    refusal: Refusal,
+) -> StoreError {
+    let read = read_body_error(error);
+    let message = format!("the answer can't be read: {}", read.message);
+    StoreError { message, request_id: refusal.request_id, ..read }
 }
 
 fn reason_of(status: u16) -> &'static str {
@@ -214,8 +230,10 @@ fn invalid(story: String) -> StoreError {
 
 fn without_credentials(error: &CredentialsError) -> StoreError {
     let message = match error {
-        CredentialsError::CredentialsNotLoaded(_) => CREDENTIALS_ADVICE.to_owned(),
-        other => format!("credentials can't be had: {}", story_of(other)),
+        CredentialsError::CredentialsNotLoaded(_) => {
+            format!("no credentials found: {CREDENTIALS_ADVICE}")
+        }
+        other => format!("no credentials found ({}): {CREDENTIALS_ADVICE}", story_of(other)),
     };
     StoreError::new(ErrorKind::Forbidden, "NoCredentials", message)
 }

@@ -6,6 +6,7 @@
 //!
 //! - `settings`, `credentials`, `key_file`, `transport`: what is decided once, before any request
 //! - `connection`, `regions`: one request, from its deadline to the region it is repeated in
+//! - `probes`: what a server must have shown before something is written
 //! - `requests`, `body`, `convert`: our words as HTTP's and S3's, and back
 //! - `buckets`, `objects`, `multipart`, `listing`, `versions`, `acl`, `documents`: the calls
 //! - `errors`: the only place that reads S3's codes
@@ -25,6 +26,7 @@ mod key_file;
 mod listing;
 mod multipart;
 mod objects;
+mod probes;
 mod regions;
 mod requests;
 mod settings;

@@ -277,7 +277,10 @@ fn batch_results(answer: DeleteObjectsOutput) -> BatchResults {
 
 /// Whether a key can be named in XML, which has no way to write most control characters.
 fn fits_xml(key: &str) -> bool {
-    let unwritable = |character: char| matches!(character, '\0'..='\x08' | '\x0b' | '\x0c' | '\x0e'..='\x1f' | '\u{fffe}' | '\u{ffff}');
+    let unwritable = |character: char| {
+        let is_control = character < ' ' && !matches!(character, '\t' | '\n' | '\r');
+        is_control || matches!(character, '\u{fffe}' | '\u{ffff}')
+    };
     !key.contains(unwritable)
 }
 

@@ -6,7 +6,7 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use aws_sdk_s3::config::interceptors::BeforeDeserializationInterceptorContextRef;
+use aws_sdk_s3::config::interceptors::AfterDeserializationInterceptorContextRef;
 use aws_sdk_s3::config::{ConfigBag, Intercept, RuntimeComponents};
 use aws_sdk_s3::error::BoxError;
 use aws_sdk_s3::types;
@@ -66,7 +66,7 @@ enum Entry {
     Marker,
 }
 
-/// The order of an answer's entries, noted before the SDK reads it.
+/// The order of an answer's entries, noted when the SDK has read all of it.
 #[derive(Clone, Debug, Default)]
 struct EntryOrder {
     entries: Arc<Mutex<Vec<Entry>>>,
@@ -83,9 +83,9 @@ impl Intercept for EntryOrder {
         "EntryOrder"
     }
 
-    fn read_before_deserialization(
+    fn read_after_deserialization(
         &self,
-        context: &BeforeDeserializationInterceptorContextRef<'_>,
+        context: &AfterDeserializationInterceptorContextRef<'_>,
         _components: &RuntimeComponents,
         _config: &mut ConfigBag,
     ) -> Result<(), BoxError> {
@@ -116,7 +116,10 @@ fn mix(
         Entry::Version => versions.next(),
         Entry::Marker => markers.next(),
     };
-    order.iter().filter_map(next).collect()
+    let mut mixed: Vec<_> = order.iter().filter_map(next).collect();
+    // Nothing is lost where the tags of an answer were spelt in an unknown way.
+    mixed.extend(versions.chain(markers));
+    mixed
 }
 
 fn listed_version(version: types::ObjectVersion, names: Names) -> ListedVersion {

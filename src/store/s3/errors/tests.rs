@@ -75,6 +75,27 @@ fn an_answer_without_a_body_is_told_by_its_status() {
 }
 
 #[test]
+fn an_answer_that_makes_no_sense_is_corrupt() {
+    let status = aws_smithy_runtime_api::http::StatusCode::try_from(200_u16).unwrap();
+    let response = HttpResponse::new(status, aws_sdk_s3::primitives::SdkBody::from("no xml"));
+    let cause = aws_sdk_s3::error::ErrorMetadata::builder().build();
+    let error = read_error(&SdkError::service_error(cause, response), "http://127.0.0.1:9");
+    assert_eq!(error.kind, ErrorKind::Corrupt);
+    assert!(error.message.starts_with("the answer can't be read"), "{error}");
+}
+
+#[test]
+fn missing_credentials_come_with_advice() {
+    let not_loaded = without_credentials(&CredentialsError::not_loaded("no provider"));
+    let broken = without_credentials(&CredentialsError::provider_error("the token is stale"));
+    for error in [&not_loaded, &broken] {
+        assert_eq!(error.kind, ErrorKind::Forbidden);
+        assert!(error.message.contains("AWS_ACCESS_KEY_ID"), "{error}");
+    }
+    assert!(broken.message.contains("the token is stale"), "{broken}");
+}
+
+#[test]
 fn a_region_is_found_in_the_text_of_an_error() {
     let text = b"<Error><Code>AuthorizationHeaderMalformed</Code><Region>garage</Region></Error>";
     assert_eq!(region_in(text).as_deref(), Some("garage"));
