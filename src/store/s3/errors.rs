@@ -185,7 +185,7 @@ fn unreadable<E: Error + 'static>(
     error: &SdkError<E, HttpResponse>,
     refusal: Refusal,
 ) -> StoreError {
-    let read = read_body_error(error);
+    let read = read_body_error(beneath(error));
     let message = format!("the answer can't be read: {}", read.message);
     StoreError { message, request_id: refusal.request_id, ..read }
 }
@@ -206,7 +206,7 @@ where
     if let Some(credentials) = find::<CredentialsError>(error) {
         return without_credentials(credentials);
     }
-    let story = story_of(error);
+    let story = story_of(beneath(error));
     match error {
         SdkError::TimeoutError(_) => timed_out(&story, endpoint),
         SdkError::DispatchFailure(failure) if failure.is_timeout() => timed_out(&story, endpoint),
@@ -218,6 +218,15 @@ where
             StoreError::new(ErrorKind::Unavailable, "ConnectionFailed", message)
         }
     }
+}
+
+/// The cause of an error, below the SDK's words for its own layers.
+fn beneath<E: Error + 'static>(error: &SdkError<E, HttpResponse>) -> &(dyn Error + 'static) {
+    let connector = match error {
+        SdkError::DispatchFailure(failure) => failure.as_connector_error(),
+        _ => None,
+    };
+    connector.and_then(Error::source).or_else(|| error.source()).unwrap_or(error)
 }
 
 fn timed_out(story: &str, endpoint: &str) -> StoreError {

@@ -1,6 +1,6 @@
 //! An S3 reached over HTTP, through the official SDK.
 //!
-//! [`S3Client::connect`] turns [`S3Options`] into a [`connection::Connection`]; `store` hands
+//! [`S3Client::connect`] turns [`S3Options`] into a `Connection`; `store` hands
 //! every call of [`crate::store::ObjectStore`] to the family it belongs to. Each family builds
 //! requests and reads answers, and nothing else:
 //!
@@ -83,8 +83,7 @@ pub struct S3Options {
     pub connect_timeout: Duration,
     /// How long nothing at all may arrive or leave, before the first byte and between bytes.
     pub read_timeout: Duration,
-    /// For one operation with all its retries; uploads and server-side copies get more, see
-    /// [`connection::plan_limits`].
+    /// For one operation with all its retries; uploads and server-side copies get more.
     pub operation_timeout: Duration,
     /// Attempts for one operation, the first included.
     pub attempts_max: u32,
