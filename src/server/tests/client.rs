@@ -1,28 +1,32 @@
 //! A client that signs like the SDKs and otherwise sends exactly what a test says.
 
 use std::net::SocketAddr;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
-use aws_credential_types::Credentials;
-use aws_sigv4::http_request::{
-    PercentEncodingMode, SignableBody, SignableRequest, SignatureLocation, SigningSettings,
-    UriPathNormalizationMode, sign,
-};
-use aws_sigv4::sign::v4::SigningParams;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
+use crate::server::tests::signature::{Signable, Signer};
 use crate::store::clock::{Clock, SystemClock};
 
 pub(super) const ACCESS_KEY: &str = "AKIDTEST";
 pub(super) const SECRET_KEY: &str = "a secret of tests";
 
+/// What `x-amz-content-sha256` says of a body that is not signed.
+const UNSIGNED: &str = "UNSIGNED-PAYLOAD";
+
 /// How a request says who sent it.
 #[derive(Clone)]
 pub(super) enum Signed {
     Not,
-    Headers { body: SignableBody<'static> },
-    Query { valid: Duration, sent_before: Duration },
+    /// With this value of `x-amz-content-sha256`.
+    Headers {
+        payload: String,
+    },
+    Query {
+        valid: Duration,
+        sent_before: Duration,
+    },
 }
 
 /// A request as it goes over the wire.
@@ -45,7 +49,7 @@ impl Wire {
             target: target.into(),
             headers: Vec::new(),
             body: Vec::new(),
-            signed: Signed::Headers { body: SignableBody::UnsignedPayload },
+            signed: Signed::Headers { payload: UNSIGNED.to_owned() },
             access_key: ACCESS_KEY,
             secret_key: SECRET_KEY,
         }
@@ -68,76 +72,48 @@ impl Wire {
 
     /// The head of the request, its last empty line included.
     pub(super) fn head(&self, address: SocketAddr) -> String {
-        let mut request = http::Request::builder()
-            .method(self.method)
-            .uri(format!("http://{address}{}", self.target))
-            .header("host", address.to_string());
-        for (name, value) in &self.headers {
-            request = request.header(*name, value);
+        let mut headers: Vec<(String, String)> =
+            self.headers.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
+        headers.push(("host".to_owned(), address.to_string()));
+        let target = self.sign(&mut headers);
+        if headers.iter().all(|(name, _)| name != "transfer-encoding") {
+            headers.push(("content-length".to_owned(), self.body.len().to_string()));
         }
-        let mut request = request.body(()).unwrap();
-        self.sign(&mut request);
-        let says_length = ["transfer-encoding", "content-length"]
-            .iter()
-            .any(|name| request.headers().contains_key(*name));
-        if !says_length {
-            request.headers_mut().insert("content-length", self.body.len().into());
-        }
-        let target = request.uri().path_and_query().unwrap();
         let mut head = format!("{} {target} HTTP/1.1\r\n", self.method);
-        for (name, value) in request.headers() {
-            head += &format!("{name}: {}\r\n", value.to_str().unwrap());
+        for (name, value) in headers {
+            head += &format!("{name}: {value}\r\n");
         }
         head + "\r\n"
     }
 
-    fn sign(&self, request: &mut http::Request<()>) {
+    /// The target to send, once the headers say who sends it.
+    fn sign(&self, headers: &mut Vec<(String, String)>) -> String {
+        let (path, query) = self.target.split_once('?').unwrap_or((&self.target, ""));
+        let signer = |time: SystemTime| Signer {
+            access_key: self.access_key,
+            secret_key: self.secret_key,
+            time,
+        };
         let now = SystemClock::new().wall();
-        let mut settings = SigningSettings::default();
-        settings.percent_encoding_mode = PercentEncodingMode::Single;
-        settings.uri_path_normalization_mode = UriPathNormalizationMode::Disabled;
-        let (body, time) = match &self.signed {
-            Signed::Not => return,
-            Signed::Headers { body } => {
-                let body = body.clone();
-                request.headers_mut().insert("x-amz-content-sha256", content_sha256(&body));
-                (body, now)
+        match &self.signed {
+            Signed::Not => self.target.clone(),
+            Signed::Headers { payload } => {
+                let signer = signer(now);
+                headers.push(("x-amz-date".to_owned(), signer.date()));
+                headers.push(("x-amz-content-sha256".to_owned(), payload.clone()));
+                let signable = Signable { method: self.method, path, query, headers, payload };
+                let authorization = signer.authorization(&signable);
+                headers.push(("authorization".to_owned(), authorization));
+                self.target.clone()
             }
             Signed::Query { valid, sent_before } => {
-                settings.signature_location = SignatureLocation::QueryParams;
-                settings.expires_in = Some(*valid);
-                (SignableBody::UnsignedPayload, now - *sent_before)
+                let payload = UNSIGNED;
+                let signable = Signable { method: self.method, path, query, headers, payload };
+                let query = signer(now - *sent_before).presigned(&signable, *valid);
+                format!("{path}?{query}")
             }
-        };
-        let instructions = {
-            let identity = Credentials::new(self.access_key, self.secret_key, None, None, "tests");
-            let identity = identity.into();
-            let params = SigningParams::builder()
-                .identity(&identity)
-                .region("us-east-1")
-                .name("s3")
-                .time(time)
-                .settings(settings)
-                .build()
-                .unwrap();
-            let headers = request.headers().iter();
-            let headers = headers.map(|(name, value)| (name.as_str(), value.to_str().unwrap()));
-            let uri = request.uri().to_string();
-            let signable = SignableRequest::new(self.method, uri, headers, body).unwrap();
-            sign(signable, &params.into()).unwrap().into_parts().0
-        };
-        instructions.apply_to_request_http1x(request);
+        }
     }
-}
-
-fn content_sha256(body: &SignableBody<'_>) -> http::HeaderValue {
-    let text = match body {
-        SignableBody::UnsignedPayload => "UNSIGNED-PAYLOAD",
-        SignableBody::Precomputed(hex) => hex.as_str(),
-        SignableBody::StreamingUnsignedPayloadTrailer => "STREAMING-UNSIGNED-PAYLOAD-TRAILER",
-        other => panic!("tests do not sign {other:?}"),
-    };
-    text.parse().unwrap()
 }
 
 /// An answer as it came over the wire.
