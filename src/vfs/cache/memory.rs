@@ -73,6 +73,26 @@ impl Memory {
         self.spans(object).is_none_or(|spans| spans.is_free(range))
     }
 
+    /// Lets the extents that lie within `range` be the first to go; says up to where there are no
+    /// others.
+    pub fn demote(&mut self, object: &ObjectRef, range: Range<u64>) -> u64 {
+        let mut at = range.start;
+        while at < range.end {
+            let Some(span) = self.spans(object).and_then(|spans| spans.at(at)) else {
+                at = self.free_around(object, at).end.min(range.end);
+                continue;
+            };
+            let (start, end) = (span.0.start, span.0.end);
+            if end > range.end {
+                break;
+            }
+            let name = ObjectName::of(object);
+            self.recent.demote(&ExtentKey { object: name, etag: object.etag.clone(), start });
+            at = end;
+        }
+        at
+    }
+
     /// Adds an extent of bytes that were not cached; an empty one is no extent.
     pub fn insert(&mut self, object: &ObjectRef, start: u64, bytes: Bytes) {
         if bytes.is_empty() {
@@ -195,6 +215,19 @@ mod tests {
         assert!(memory.get(&one, 5).is_some());
         assert_eq!(memory.cached_bytes(&one), 10);
         assert!(memory.is_free(&one, &(10..30)));
+    }
+
+    #[test]
+    fn what_is_demoted_goes_before_all_others() {
+        let mut memory = Memory::default();
+        let one = object("one", "1");
+        for start in [0, 10, 30, 40] {
+            memory.insert(&one, start, extent(10));
+        }
+        assert_eq!(memory.demote(&one, 10..45), 40);
+        assert_eq!(memory.evict(20).len(), 2);
+        assert!(memory.get(&one, 0).is_some() && memory.get(&one, 40).is_some());
+        assert_eq!(memory.demote(&one, 50..60), 60);
     }
 
     #[test]

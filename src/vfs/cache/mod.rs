@@ -122,6 +122,11 @@ impl Cache {
         Some((Landing { cache, object, range, announcer, outcome: None }, flight))
     }
 
+    /// Lets the cached bytes within `range` be the first to go; says up to where that is done.
+    pub fn demote(&self, object: &ObjectRef, range: Range<u64>) -> u64 {
+        self.tables().memory.demote(object, range)
+    }
+
     /// Forgets all versions of an object.
     pub fn forget(&self, bucket: &str, key: &str) {
         let forgotten = self.tables().memory.forget(bucket, key);

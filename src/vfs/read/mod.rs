@@ -146,6 +146,7 @@ impl ReadHandle {
             stream.lose_ahead();
             plan = self.plan(&asked, stream.pattern(), scans);
         }
+        stream.left_until = self.reader.cache.demote(&self.object, stream.left_behind());
         if plan.ahead_until > asked.end {
             self.count_scanned(&mut state.scanned);
             let from = stream.ahead_until.max(asked.end);

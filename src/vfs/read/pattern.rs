@@ -19,6 +19,9 @@ const BACKWARD_BYTES_MAX: u64 = 1 << 20;
 /// How far forward a scan may jump; one that has not come that far yet may jump less.
 const FORWARD_BYTES_MAX: u64 = 16 << 20;
 
+/// So much behind its head a scan may still be asked for.
+const KEPT_BEHIND_BYTES: u64 = 2 << 20;
+
 /// How a read fits in with those before it.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Pattern {
@@ -47,6 +50,8 @@ pub struct Stream {
     scanning: bool,
     /// All before this was read or is fetched ahead.
     pub ahead_until: u64,
+    /// All before this was left behind, and need not be kept for this scan.
+    pub left_until: u64,
 }
 
 impl Streams {
@@ -81,8 +86,15 @@ impl Streams {
             self.streams.remove(0);
         }
         let streak_bytes = asked.end - asked.start;
-        let (passed, ahead_until) = (asked.start, asked.start);
-        Stream { head: asked.end, passed, streak_bytes, scanning, ahead_until }
+        let start = asked.start;
+        Stream {
+            head: asked.end,
+            passed: start,
+            streak_bytes,
+            scanning,
+            ahead_until: start,
+            left_until: start,
+        }
     }
 }
 
@@ -93,6 +105,17 @@ impl Stream {
         match self.scanning {
             true => Pattern::Sequential { streak_bytes: self.streak_bytes },
             false => Pattern::Random,
+        }
+    }
+
+    /// What the scan has left behind since [`Stream::left_until`] was set; empty for a stream
+    /// that is no scan.
+    #[must_use]
+    pub fn left_behind(&self) -> Range<u64> {
+        let until = self.head.saturating_sub(KEPT_BEHIND_BYTES);
+        match self.scanning {
+            true => self.left_until..until.max(self.left_until),
+            false => self.left_until..self.left_until,
         }
     }
 
@@ -239,6 +262,17 @@ mod tests {
             read(&mut streams, head, 4 * KIB) == Pattern::Random
         });
         assert!(ended);
+    }
+
+    #[test]
+    fn a_scan_leaves_behind_what_it_will_not_look_back_for() {
+        let mut streams = scanned(8 * MIB);
+        let stream = streams.observe(&(8 * MIB..9 * MIB));
+        assert_eq!(stream.left_behind(), 0..7 * MIB);
+        stream.left_until = 7 * MIB;
+        assert!(stream.left_behind().is_empty());
+        let mut random = Streams::default();
+        assert!(random.observe(&(50 * MIB..60 * MIB)).left_behind().is_empty());
     }
 
     #[test]

@@ -10,8 +10,11 @@ use std::time::Duration;
 
 use crate::vfs::read::pattern::Pattern;
 
-/// The smallest window and piece of a scan.
-const WINDOW_BYTES_MIN: u64 = 1 << 20;
+/// The smallest window of a scan.
+const WINDOW_BYTES_MIN: u64 = 2 << 20;
+
+/// The smallest piece of a scan.
+const PIECE_BYTES_MIN: u64 = 1 << 20;
 
 /// The largest piece; larger ones make no request cheaper but first bytes later.
 const BLOCK_BYTES_MAX: u64 = 8 << 20;
@@ -100,7 +103,8 @@ pub fn plan_read(
             let share = (limits.window_bytes_max / scans.max(1)).max(WINDOW_BYTES_MIN);
             let window = streak_bytes.saturating_mul(2).clamp(WINDOW_BYTES_MIN, share);
             let bytes = power_of_two_within(window / 2, limits.block_bytes);
-            let ahead_until = (asked.end + window).next_multiple_of(bytes).min(size);
+            let horizon = asked.end.saturating_add(window);
+            let ahead_until = if horizon < size { round_down(horizon, bytes) } else { size };
             ReadPlan { shape: Shape::Pieces { bytes }, ahead_until }
         }
     }
@@ -113,9 +117,7 @@ pub fn plan_piece(at: u64, size: u64, shape: Shape, free: &Range<u64>) -> Range<
     let (start, end) = match shape {
         Shape::Whole => (0, size),
         Shape::Exact { until } => (round_down(at, EXACT_UNIT_BYTES), until),
-        Shape::Pieces { bytes } => {
-            (round_down(at, WINDOW_BYTES_MIN), round_down(at, bytes) + bytes)
-        }
+        Shape::Pieces { bytes } => (round_down(at, PIECE_BYTES_MIN), round_down(at, bytes) + bytes),
     };
     start.max(free.start)..end.min(free.end).min(size)
 }
@@ -126,7 +128,7 @@ fn round_down(offset: u64, unit: u64) -> u64 {
 
 /// The largest power of two up to `bytes`, neither below the smallest piece nor above `bytes_max`.
 fn power_of_two_within(bytes: u64, bytes_max: u64) -> u64 {
-    let exponent = bytes.max(WINDOW_BYTES_MIN).ilog2();
+    let exponent = bytes.max(PIECE_BYTES_MIN).ilog2();
     (1 << exponent).min(bytes_max)
 }
 
