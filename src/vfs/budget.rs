@@ -200,6 +200,11 @@ impl Reservation {
         self.budget.reservation(bytes)
     }
 
+    /// Takes the bytes of `other` over.
+    pub fn merge(&mut self, other: Self) {
+        self.bytes += other.dissolve();
+    }
+
     /// Gives back all but `bytes`.
     pub fn shrink(&mut self, bytes: u64) {
         let rest = self.bytes.saturating_sub(bytes);
