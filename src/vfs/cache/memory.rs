@@ -1,7 +1,11 @@
-//! Memory: the bytes of objects that were read, the least recently used let go first.
+//! Memory: the bytes of objects that were read, and those that will be.
 //!
 //! Pure: a table. Extents are of any size, as they were fetched; no two of one version overlap.
-//! Who may put what in, and when something must go, [`crate::vfs::cache::Cache`] decides.
+//! What was read is kept in case it is wanted again, and goes first, the least recently used
+//! before the others. What a scan is within or will come to goes only for those who may take it,
+//! the farthest ahead first, or when it is so old that no scan will come; what a scan has left
+//! behind goes before all others. Who may put what in, and when something must go,
+//! [`crate::vfs::cache::Cache`] decides.
 
 use std::collections::HashMap;
 use std::ops::Range;
@@ -11,17 +15,40 @@ use bytes::Bytes;
 use lru::LruCache;
 
 use crate::store::types::ETag;
+use crate::vfs::budget::Reach;
 use crate::vfs::cache::spans::Spans;
 use crate::vfs::types::ObjectRef;
 
 /// What is cached, by version of an object and offset in it.
 pub struct Memory {
+    /// What is kept in case it is wanted again.
     recent: LruCache<ExtentKey, Bytes>,
+    /// What scans are within or will come to, in the order of its coming.
+    scanned: LruCache<ExtentKey, Scanned>,
+    /// So many bytes were put in since the beginning.
+    inserted_bytes: u64,
+    /// What is kept for a scan is old when so many bytes came since it was last used.
+    old_after_bytes: u64,
     /// Where the extents of each version are; holds no empty version.
     objects: HashMap<ObjectName, HashMap<ETag, Spans<()>>>,
 }
 
-#[derive(Eq, Hash, PartialEq)]
+/// Why bytes are put in.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Origin {
+    /// Somebody asked for them.
+    Asked,
+    /// A scan is within them or will come to them.
+    Scan,
+}
+
+struct Scanned {
+    bytes: Bytes,
+    /// [`Memory::inserted_bytes`] when it was last used.
+    used_at: u64,
+}
+
+#[derive(Clone, Eq, Hash, PartialEq)]
 struct ExtentKey {
     object: ObjectName,
     etag: ETag,
@@ -40,20 +67,31 @@ impl ObjectName {
     }
 }
 
-impl Default for Memory {
-    fn default() -> Self {
-        Self { recent: LruCache::unbounded(), objects: HashMap::new() }
-    }
-}
-
 impl Memory {
+    /// A table in which what is kept for a scan gets old when `old_after_bytes` came since its use.
+    #[must_use]
+    pub fn new(old_after_bytes: u64) -> Self {
+        Self {
+            recent: LruCache::unbounded(),
+            scanned: LruCache::unbounded(),
+            inserted_bytes: 0,
+            old_after_bytes,
+            objects: HashMap::new(),
+        }
+    }
+
     /// The extent that covers `offset`, and where it starts. Counts as a use.
     pub fn get(&mut self, object: &ObjectRef, offset: u64) -> Option<(u64, Bytes)> {
         let object_name = ObjectName::of(object);
         let (range, ()) = self.objects.get(&object_name)?.get(&object.etag)?.at(offset)?;
         let etag = object.etag.clone();
-        let key = ExtentKey { object: object_name, etag, start: range.start };
-        self.recent.get(&key).map(|bytes| (range.start, bytes.clone()))
+        let (key, start) =
+            (ExtentKey { object: object_name, etag, start: range.start }, range.start);
+        if let Some(scanned) = self.scanned.peek_mut(&key) {
+            scanned.used_at = self.inserted_bytes;
+            return Some((start, scanned.bytes.clone()));
+        }
+        self.recent.get(&key).map(|bytes| (start, bytes.clone()))
     }
 
     /// Where the cached bytes that cover `offset` end. Does not count as a use.
@@ -87,14 +125,14 @@ impl Memory {
                 break;
             }
             let name = ObjectName::of(object);
-            self.recent.demote(&ExtentKey { object: name, etag: object.etag.clone(), start });
+            self.demote_extent(&ExtentKey { object: name, etag: object.etag.clone(), start });
             at = end;
         }
         at
     }
 
     /// Adds an extent of bytes that were not cached; an empty one is no extent.
-    pub fn insert(&mut self, object: &ObjectRef, start: u64, bytes: Bytes) {
+    pub fn insert(&mut self, object: &ObjectRef, start: u64, bytes: Bytes, origin: Origin) {
         if bytes.is_empty() {
             return;
         }
@@ -102,17 +140,25 @@ impl Memory {
         let versions = self.objects.entry(name.clone()).or_default();
         let spans = versions.entry(object.etag.clone()).or_default();
         spans.insert(start..start + bytes.len() as u64, ());
-        self.recent.put(ExtentKey { object: name, etag: object.etag.clone(), start }, bytes);
+        let key = ExtentKey { object: name, etag: object.etag.clone(), start };
+        self.inserted_bytes += bytes.len() as u64;
+        match origin {
+            Origin::Asked => drop(self.recent.put(key, bytes)),
+            Origin::Scan => {
+                let used_at = self.inserted_bytes;
+                drop(self.scanned.put(key, Scanned { bytes, used_at }));
+            }
+        }
     }
 
-    /// Takes out the extents that were not used for the longest time, until they are `bytes` or
-    /// more. For the caller to drop where no lock is held.
+    /// Takes out extents until they are `bytes` or more. For the caller to drop where no lock is
+    /// held.
     #[must_use]
-    pub fn evict(&mut self, bytes: u64) -> Vec<Bytes> {
+    pub fn evict(&mut self, bytes: u64, reach: Reach) -> Vec<Bytes> {
         let mut evicted = Vec::new();
         let mut count = 0;
         while count < bytes
-            && let Some((key, extent)) = self.recent.pop_lru()
+            && let Some((key, extent)) = self.pop_first(reach)
         {
             self.forget_span(&key);
             count += extent.len() as u64;
@@ -145,6 +191,30 @@ impl Memory {
         self.objects.get(&ObjectName::of(object))?.get(&object.etag)
     }
 
+    /// The extent that is to go first.
+    fn pop_first(&mut self, reach: Reach) -> Option<(ExtentKey, Bytes)> {
+        if let Some(recent) = self.recent.pop_lru() {
+            return Some(recent);
+        }
+        let (_, oldest) = self.scanned.peek_lru()?;
+        let (key, scanned) = if self.inserted_bytes - oldest.used_at >= self.old_after_bytes {
+            self.scanned.pop_lru()?
+        } else {
+            match reach {
+                Reach::Spare => return None,
+                Reach::Everything => self.scanned.pop_mru()?,
+            }
+        };
+        Some((key, scanned.bytes))
+    }
+
+    fn demote_extent(&mut self, key: &ExtentKey) {
+        if let Some(scanned) = self.scanned.pop(key) {
+            self.recent.put(key.clone(), scanned.bytes);
+        }
+        self.recent.demote(key);
+    }
+
     fn forget_span(&mut self, key: &ExtentKey) {
         let Some(versions) = self.objects.get_mut(&key.object) else { return };
         if let Some(spans) = versions.get_mut(&key.etag) {
@@ -166,6 +236,7 @@ impl Memory {
                 let start = range.start;
                 let key = ExtentKey { object: name.clone(), etag: etag.clone(), start };
                 forgotten.extend(self.recent.pop(&key));
+                forgotten.extend(self.scanned.pop(&key).map(|scanned| scanned.bytes));
             }
         }
         if versions.is_empty() {
@@ -180,7 +251,8 @@ mod tests {
     use bytes::Bytes;
 
     use crate::store::types::ETag;
-    use crate::vfs::cache::memory::Memory;
+    use crate::vfs::budget::Reach;
+    use crate::vfs::cache::memory::{Memory, Origin};
     use crate::vfs::types::ObjectRef;
 
     fn object(key: &str, etag: &str) -> ObjectRef {
@@ -193,9 +265,9 @@ mod tests {
 
     #[test]
     fn an_extent_is_found_by_any_of_its_bytes() {
-        let mut memory = Memory::default();
+        let mut memory = Memory::new(100);
         let one = object("one", "1");
-        memory.insert(&one, 100, extent(50));
+        memory.insert(&one, 100, extent(50), Origin::Asked);
         assert_eq!(memory.get(&one, 149), Some((100, extent(50))));
         assert_eq!(memory.get(&one, 150), None);
         assert_eq!(memory.get(&object("one", "2"), 120), None);
@@ -205,13 +277,13 @@ mod tests {
 
     #[test]
     fn the_least_recently_used_goes_first() {
-        let mut memory = Memory::default();
+        let mut memory = Memory::new(100);
         let one = object("one", "1");
-        memory.insert(&one, 0, extent(10));
-        memory.insert(&one, 10, extent(10));
-        memory.insert(&one, 20, extent(10));
+        memory.insert(&one, 0, extent(10), Origin::Asked);
+        memory.insert(&one, 10, extent(10), Origin::Asked);
+        memory.insert(&one, 20, extent(10), Origin::Asked);
         assert!(memory.get(&one, 5).is_some());
-        assert_eq!(memory.evict(11).len(), 2);
+        assert_eq!(memory.evict(11, Reach::Spare).len(), 2);
         assert!(memory.get(&one, 5).is_some());
         assert_eq!(memory.cached_bytes(&one), 10);
         assert!(memory.is_free(&one, &(10..30)));
@@ -219,28 +291,67 @@ mod tests {
 
     #[test]
     fn what_is_demoted_goes_before_all_others() {
-        let mut memory = Memory::default();
+        let mut memory = Memory::new(100);
         let one = object("one", "1");
         for start in [0, 10, 30, 40] {
-            memory.insert(&one, start, extent(10));
+            memory.insert(&one, start, extent(10), Origin::Asked);
         }
         assert_eq!(memory.demote(&one, 10..45), 40);
-        assert_eq!(memory.evict(20).len(), 2);
+        assert_eq!(memory.evict(20, Reach::Spare).len(), 2);
         assert!(memory.get(&one, 0).is_some() && memory.get(&one, 40).is_some());
         assert_eq!(memory.demote(&one, 50..60), 60);
     }
 
     #[test]
+    fn what_is_kept_for_a_scan_is_spared_until_it_is_left_behind() {
+        let mut memory = Memory::new(100);
+        let one = object("one", "1");
+        for start in [0, 10, 20] {
+            memory.insert(&one, start, extent(10), Origin::Scan);
+        }
+        assert!(memory.get(&one, 0).is_some());
+        assert!(memory.evict(10, Reach::Spare).is_empty());
+        assert_eq!(memory.demote(&one, 0..10), 10);
+        assert_eq!(memory.evict(30, Reach::Spare).len(), 1);
+        assert_eq!(memory.evict(10, Reach::Everything).len(), 1);
+        assert!(memory.get(&one, 10).is_some(), "not the farthest ahead went first");
+        assert!(memory.is_free(&one, &(20..30)) && memory.is_free(&one, &(0..10)));
+    }
+
+    #[test]
+    fn what_no_scan_comes_to_gets_old() {
+        let mut memory = Memory::new(100);
+        let one = object("one", "1");
+        for start in 0..11 {
+            memory.insert(&one, start * 10, extent(10), Origin::Scan);
+        }
+        assert_eq!(memory.evict(1000, Reach::Spare).len(), 1);
+        assert!(memory.is_free(&one, &(0..10)));
+    }
+
+    #[test]
+    fn what_a_scan_left_behind_goes_before_what_is_read_often() {
+        let mut memory = Memory::new(100);
+        let one = object("one", "1");
+        memory.insert(&one, 0, extent(10), Origin::Asked);
+        memory.insert(&one, 10, extent(10), Origin::Scan);
+        memory.demote(&one, 10..20);
+        assert_eq!(memory.evict(10, Reach::Spare).len(), 1);
+        assert!(memory.is_free(&one, &(10..20)));
+    }
+
+    #[test]
     fn nothing_is_left_of_what_is_forgotten() {
-        let mut memory = Memory::default();
-        memory.insert(&object("one", "old"), 0, extent(10));
-        memory.insert(&object("one", "new"), 0, extent(10));
-        memory.insert(&object("two", "x"), 0, extent(10));
-        assert_eq!(memory.forget_others(&object("one", "new")).len(), 1);
+        let mut memory = Memory::new(100);
+        memory.insert(&object("one", "old"), 0, extent(10), Origin::Asked);
+        memory.insert(&object("one", "new"), 0, extent(10), Origin::Asked);
+        memory.insert(&object("one", "old"), 10, extent(10), Origin::Scan);
+        memory.insert(&object("two", "x"), 0, extent(10), Origin::Asked);
+        assert_eq!(memory.forget_others(&object("one", "new")).len(), 2);
         assert_eq!(memory.cached_bytes(&object("one", "old")), 0);
         assert_eq!(memory.cached_bytes(&object("one", "new")), 10);
         assert_eq!(memory.forget("b", "one").len(), 1);
-        assert_eq!(memory.evict(u64::MAX).len(), 1);
-        assert!(memory.objects.is_empty() && memory.recent.is_empty());
+        assert_eq!(memory.evict(u64::MAX, Reach::Spare).len(), 1);
+        assert!(memory.objects.is_empty() && memory.recent.is_empty() && memory.scanned.is_empty());
     }
 }

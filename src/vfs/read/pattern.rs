@@ -79,6 +79,12 @@ impl Streams {
         self.streams.iter().filter(|stream| stream.scanning).count() as u64
     }
 
+    /// What each scan has not left behind, up to where it was fetched ahead.
+    pub fn held(&self) -> impl Iterator<Item = Range<u64>> {
+        let scans = self.streams.iter().filter(|stream| stream.scanning);
+        scans.map(|stream| stream.left_until..stream.ahead_until.max(stream.head))
+    }
+
     fn begin(&mut self, asked: &Range<u64>) -> Stream {
         // Whoever opens a file and reads its beginning mostly goes on.
         let scanning = self.streams.is_empty() && asked.start == 0;
@@ -124,13 +130,6 @@ impl Stream {
     #[must_use]
     pub fn expects(&self, offset: u64) -> bool {
         (self.passed..self.ahead_until).contains(&offset)
-    }
-
-    /// What was fetched ahead is gone before it was read: there was no memory for that much, so
-    /// the streak begins anew with the last read.
-    pub fn lose_ahead(&mut self) {
-        self.streak_bytes = self.streak_bytes.min(self.head - self.passed);
-        self.ahead_until = self.head;
     }
 
     fn takes(&self, asked: &Range<u64>) -> bool {
@@ -265,6 +264,16 @@ mod tests {
     }
 
     #[test]
+    fn what_is_ahead_of_a_stream_is_expected_and_held() {
+        let mut streams = scanned(MIB);
+        streams.observe(&(MIB..2 * MIB)).ahead_until = 8 * MIB;
+        assert_eq!(streams.held().collect::<Vec<_>>(), vec![0..8 * MIB]);
+        let stream = streams.observe(&(2 * MIB..3 * MIB));
+        assert!(stream.expects(2 * MIB) && stream.expects(8 * MIB - 1));
+        assert!(!stream.expects(2 * MIB - 1) && !stream.expects(8 * MIB));
+    }
+
+    #[test]
     fn a_scan_leaves_behind_what_it_will_not_look_back_for() {
         let mut streams = scanned(8 * MIB);
         let stream = streams.observe(&(8 * MIB..9 * MIB));
@@ -273,16 +282,5 @@ mod tests {
         assert!(stream.left_behind().is_empty());
         let mut random = Streams::default();
         assert!(random.observe(&(50 * MIB..60 * MIB)).left_behind().is_empty());
-    }
-
-    #[test]
-    fn a_scan_that_lost_what_it_fetched_ahead_begins_anew() {
-        let mut streams = scanned(32 * MIB);
-        let stream = streams.observe(&(32 * MIB..33 * MIB));
-        stream.ahead_until = 64 * MIB;
-        stream.lose_ahead();
-        assert_eq!(stream.ahead_until, 33 * MIB);
-        check_streak(stream.pattern(), MIB);
-        check_streak(read(&mut streams, 33 * MIB, MIB), 2 * MIB);
     }
 }

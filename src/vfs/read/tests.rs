@@ -42,6 +42,10 @@ impl Mount {
         self.reader.open(self.store.object())
     }
 
+    fn open_key(&self, key: &str) -> ReadHandle {
+        self.reader.open(ObjectRef { key: key.into(), ..self.store.object() })
+    }
+
     /// Lets all fetches under way end.
     async fn settle(&self) {
         tokio::time::sleep(LATENCY * 10).await;
@@ -108,12 +112,7 @@ async fn a_scan_larger_than_memory_stays_within_it_and_fetches_nothing_twice() {
 #[tokio::test(start_paused = true)]
 async fn scans_of_many_handles_do_not_evict_each_other() {
     let mount = mount(32 * MIB, 64 * MIB);
-    let handles: Vec<_> = (0..4)
-        .map(|number| {
-            let object = mount.store.object();
-            mount.reader.open(ObjectRef { key: number.to_string().into(), ..object })
-        })
-        .collect();
+    let handles = ["one", "two", "three", "four"].map(|key| mount.open_key(key));
     for start in (0..32 * MIB).step_by(1 << 20) {
         for handle in &handles {
             let bytes = handle.read(start, 1 << 20).await.unwrap();
@@ -123,6 +122,43 @@ async fn scans_of_many_handles_do_not_evict_each_other() {
     }
     let fetched: u64 = mount.store.gets().iter().map(|range| range.end - range.start).sum();
     assert_eq!(fetched, 4 * 32 * MIB);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_fetched_ahead_for_a_closed_handle_is_in_nobody_s_way() {
+    let mount = mount(128 * MIB, 64 * MIB);
+    let handle = mount.open();
+    scan(&handle, 0..24 * MIB, 1 << 20).await;
+    mount.settle().await;
+    assert!(mount.budget.try_reserve_spare(64 * MIB).is_none(), "nothing was fetched ahead");
+    drop(handle);
+    assert!(mount.budget.try_reserve_spare(64 * MIB).is_some());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_scan_with_little_memory_left_fetches_nothing_twice() {
+    let mount = mount(256 * MIB, 64 * MIB);
+    let _held = mount.budget.try_reserve(50 * MIB).unwrap();
+    let handle = mount.open();
+    for start in (0..256 * MIB).step_by(128 << 10) {
+        handle.read(start, 128 << 10).await.unwrap();
+        tokio::time::sleep(LATENCY / 30).await;
+    }
+    let fetched: u64 = mount.store.gets().iter().map(|range| range.end - range.start).sum();
+    assert_eq!(fetched, 256 * MIB);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_scan_that_lost_what_was_fetched_ahead_soon_waits_for_nothing_again() {
+    let mount = mount(256 * MIB, 64 * MIB);
+    let handle = mount.open();
+    scan(&handle, 0..64 * MIB, 1 << 20).await;
+    mount.settle().await;
+    drop(mount.budget.try_reserve(64 * MIB).unwrap());
+    assert_eq!(mount.reader.cached_bytes(handle.object()), 0);
+    let started = Instant::now();
+    scan(&handle, 64 * MIB..128 * MIB, 1 << 20).await;
+    assert!(started.elapsed() <= LATENCY * 4, "{:?}", started.elapsed());
 }
 
 #[tokio::test(start_paused = true)]
