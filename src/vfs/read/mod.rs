@@ -181,18 +181,20 @@ impl ReadHandle {
                 }
                 Found::Free(free) => {
                     let piece = plan_piece(at, self.object.size, shape, &free);
-                    if let Some((landing, flight)) =
-                        self.reader.cache.claim(&self.object, piece, origin)
-                    {
-                        at = flight.range().end;
-                        parts.push(Part::Ours(flight));
-                        let fetch = self.fetch(landing, Urgency::Awaited);
-                        drop(self.reader.runtime.spawn(fetch));
-                    }
+                    let Some(flight) = self.fetch_awaited(piece, origin) else { continue };
+                    at = flight.range().end;
+                    parts.push(Part::Ours(flight));
                 }
             }
         }
         parts
+    }
+
+    /// Begins to fetch a piece that a read waits for; `None` if somebody else just did.
+    fn fetch_awaited(&self, piece: Range<u64>, origin: Origin) -> Option<Flight> {
+        let (landing, flight) = self.reader.cache.claim(&self.object, piece, origin)?;
+        drop(self.reader.runtime.spawn(self.fetch(landing, Urgency::Awaited)));
+        Some(flight)
     }
 
     /// Begins to fetch what is missing between `from` and the plan's end, as far as there is
