@@ -5,6 +5,7 @@
 //! is known, so that a caller may poll it once and only then decide to wait.
 
 pub mod budget;
+pub mod cache;
 pub mod error;
 pub mod namespace;
 pub mod ops;
@@ -26,7 +27,8 @@ use crate::vfs::namespace::inode::{Inodes, Location};
 use crate::vfs::namespace::names::DirPrefix;
 use crate::vfs::ops::handles::Handles;
 use crate::vfs::options::Options;
-use crate::vfs::read::{ReadLimits, Reader};
+use crate::vfs::read::Reader;
+use crate::vfs::read::plan::ReadLimits;
 use crate::vfs::types::Source;
 use crate::vfs::write::draft::Drafting;
 use crate::vfs::write::upload::Uploader;
@@ -69,7 +71,7 @@ impl Vfs {
             check_source(&*store, &source).await?;
         }
         let budget = Budget::new(options.memory_bytes_max);
-        let limits = ReadLimits::within(options.memory_bytes_max, options.operation_timeout);
+        let limits = ReadLimits::for_memory(options.memory_bytes_max, options.operation_timeout);
         let root = match source {
             Source::Account => Location::Account,
             Source::Prefix { bucket, prefix } => {
