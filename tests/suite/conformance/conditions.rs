@@ -160,8 +160,7 @@ async fn a_head_keeps_the_same_conditions_as_a_get(bench: &Bench) -> Outcome {
 async fn a_get_with_the_right_etag_and_a_wrong_time_succeeds(bench: &Bench) -> Outcome {
     let etag = bench.put("object", "bytes").await?.etag;
     let [_, _, _, not_unmodified] = times(bench).await?;
-    let conditions =
-        Conditions { if_match: Some(EtagCondition::Is(etag)), ..not_unmodified };
+    let conditions = Conditions { if_match: Some(EtagCondition::Is(etag)), ..not_unmodified };
     equal("bytes", get_if(bench, conditions).await?, b"bytes".to_vec())
 }
 

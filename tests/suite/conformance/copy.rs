@@ -24,11 +24,7 @@ cases![
 ];
 
 fn source(bench: &Bench) -> CopySource {
-    CopySource {
-        bucket: bench.bucket.clone(),
-        key: "source".to_owned(),
-        ..CopySource::default()
-    }
+    CopySource { bucket: bench.bucket.clone(), key: "source".to_owned(), ..CopySource::default() }
 }
 
 async fn copy(bench: &Bench, key: &str, options: CopyObject) -> StoreResult<Written> {
@@ -152,10 +148,8 @@ async fn a_missing_source_is_not_found(bench: &Bench) -> Outcome {
 async fn a_copy_is_made_only_if_the_source_matches(bench: &Bench) -> Outcome {
     let etag = bench.put("source", "bytes").await?.etag;
     let other = ETag::new("00000000000000000000000000000000");
-    let unless = |etag| Conditions {
-        if_none_match: Some(EtagCondition::Is(etag)),
-        ..Conditions::default()
-    };
+    let unless =
+        |etag| Conditions { if_none_match: Some(EtagCondition::Is(etag)), ..Conditions::default() };
     for unmet in [Conditions::matching(other.clone()), unless(etag.clone())] {
         let what = format!("{unmet:?}");
         let from = CopySource { conditions: unmet, ..source(bench) };

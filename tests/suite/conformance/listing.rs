@@ -54,8 +54,22 @@ async fn an_empty_bucket_lists_nothing(bench: &Bench) -> Outcome {
 
 async fn keys_come_in_the_order_of_their_utf8_bytes(bench: &Bench) -> Outcome {
     // In UTF-16 the last two would change places; by letters alone `Z` and `a` would.
-    let ordered =
-        ["!", "0", "A", "Z", "a", "a!", "a-b", "a/b", "a0", "aa", "z", "é", "\u{ff61}", "\u{10000}"];
+    let ordered = [
+        "!",
+        "0",
+        "A",
+        "Z",
+        "a",
+        "a!",
+        "a-b",
+        "a/b",
+        "a0",
+        "aa",
+        "z",
+        "é",
+        "\u{ff61}",
+        "\u{10000}",
+    ];
     let mut shuffled = ordered;
     fastrand::Rng::with_seed(4).shuffle(&mut shuffled);
     bench.put_all(&shuffled).await?;
@@ -121,7 +135,11 @@ async fn common_prefixes_count_for_a_page(bench: &Bench) -> Outcome {
     for keys_max in 1..=6 {
         let options = ListObjects { keys_max: Some(keys_max), ..folded("", "/") };
         let listed = bench.list(options).await?;
-        equal(&format!("keys, {keys_max} a page"), listed.keys, ["b", "e"].map(String::from).to_vec())?;
+        equal(
+            &format!("keys, {keys_max} a page"),
+            listed.keys,
+            ["b", "e"].map(String::from).to_vec(),
+        )?;
         let prefixes = ["a/", "c/", "d/"].map(String::from).to_vec();
         equal(&format!("prefixes, {keys_max} a page"), listed.prefixes, prefixes)?;
         let fits = listed.pages.iter().all(|entries| *entries <= keys_max as usize);
@@ -174,6 +192,7 @@ async fn a_listing_says_the_storage_class(bench: &Bench) -> Outcome {
         ObjectAttributes { storage_class: Some("STANDARD_IA".to_owned()), ..Default::default() };
     bench.put_with("cold", "x", WriteOptions { attributes, ..Default::default() }).await?;
     let page = bench.store.list_objects(&bench.bucket, ListObjects::default()).await?;
-    let classes: Vec<_> = page.objects.iter().map(|object| object.storage_class.as_deref()).collect();
+    let classes: Vec<_> =
+        page.objects.iter().map(|object| object.storage_class.as_deref()).collect();
     equal("storage classes", classes, vec![Some("STANDARD_IA")])
 }

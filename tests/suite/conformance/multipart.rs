@@ -147,10 +147,8 @@ async fn parts_left_out_at_the_end_are_left_out(bench: &Bench) -> Outcome {
 
 async fn a_small_part_before_the_last_is_refused(bench: &Bench) -> Outcome {
     let run = Run::start(bench, "object").await?;
-    let parts = vec![
-        run.put(1, &pattern(PART_BYTES - 1, 1)).await?,
-        run.put(2, &pattern(10, 2)).await?,
-    ];
+    let parts =
+        vec![run.put(1, &pattern(PART_BYTES - 1, 1)).await?, run.put(2, &pattern(10, 2)).await?];
     let done = run.complete(parts).await;
     refused_with("completion", done, ErrorKind::Invalid, "EntityTooSmall")?;
     refused("get", bench.get("object").await, &[ErrorKind::NotFound])
@@ -246,7 +244,8 @@ async fn uploads_in_progress_are_listed_until_they_end(bench: &Bench) -> Outcome
     let first = Run::start(bench, "first").await?;
     let second = Run::start(bench, "second").await?;
     let page = bench.store.list_uploads(&bench.bucket, ListUploads::default()).await?;
-    let listed: Vec<_> = page.uploads.into_iter().map(|listed| (listed.key, listed.upload)).collect();
+    let listed: Vec<_> =
+        page.uploads.into_iter().map(|listed| (listed.key, listed.upload)).collect();
     let expected =
         vec![("first".to_owned(), first.id.clone()), ("second".to_owned(), second.id.clone())];
     equal("uploads", listed, expected)?;

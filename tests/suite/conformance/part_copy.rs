@@ -71,10 +71,8 @@ async fn a_part_is_copied_only_if_the_source_matches(bench: &Bench) -> Outcome {
     let etag = put_source(bench, "source", 1000).await?;
     let run = Run::start(bench, "object").await?;
     let other = ETag::new("00000000000000000000000000000000");
-    let matching = |etag| CopySource {
-        conditions: Conditions::matching(etag),
-        ..source(bench, "source")
-    };
+    let matching =
+        |etag| CopySource { conditions: Conditions::matching(etag), ..source(bench, "source") };
     let refusal = copy(bench, &run, 1, matching(other), None).await;
     refused("another version", refusal, &[ErrorKind::Precondition])?;
     copy(bench, &run, 1, matching(etag), None).await?;

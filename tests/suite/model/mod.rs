@@ -1,0 +1,1 @@
+//! The filesystem against a model of it: random operations, one outcome.
