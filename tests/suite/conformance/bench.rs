@@ -11,6 +11,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 use futures_util::StreamExt;
+use futures_util::future::try_join_all;
 use pailfs::store::error::{ErrorKind, StoreError, StoreResult};
 use pailfs::store::types::{
     ByteStream, CreateBucket, DeleteObject, GetObject, HeadObject, ListObjects, ListUploads,
@@ -190,6 +191,14 @@ impl Bench {
                 None => return Ok(listed),
             }
         }
+    }
+
+    /// Puts thousands of empty objects, some at a time.
+    pub(super) async fn put_many(&self, keys: &[String]) -> Outcome {
+        for some in keys.chunks(32) {
+            try_join_all(some.iter().map(|key| self.put(key, ""))).await?;
+        }
+        Ok(())
     }
 
     /// Puts every key, its own name as its bytes.

@@ -1,6 +1,5 @@
 //! Batch deletes.
 
-use futures_util::{StreamExt, TryStreamExt, stream};
 use pailfs::store::types::{ListObjects, ObjectIdentifier};
 
 use crate::conformance::bench::{Bench, Outcome, cases, equal, holds};
@@ -45,8 +44,7 @@ async fn a_batch_delete_takes_keys_of_any_character(bench: &Bench) -> Outcome {
 
 async fn a_batch_delete_takes_a_thousand(bench: &Bench) -> Outcome {
     let keys: Vec<String> = (0..1000).map(|number| format!("k{number:04}")).collect();
-    let puts = keys.iter().map(|key| bench.put(key, ""));
-    stream::iter(puts).buffer_unordered(16).try_collect::<Vec<_>>().await?;
+    bench.put_many(&keys).await?;
     let batch = identifiers(keys.iter().map(String::as_str));
     let deleted = bench.store.delete_objects(&bench.bucket, batch).await?;
     equal("answers", deleted.iter().filter(|answer| answer.is_ok()).count(), 1000)?;

@@ -1,6 +1,5 @@
 //! Listings: order, prefixes, delimiters, pages.
 
-use futures_util::{StreamExt, TryStreamExt, stream};
 use pailfs::store::types::{ListObjects, ObjectAttributes, WriteOptions};
 
 use crate::conformance::bench::{Bench, Outcome, cases, equal, holds};
@@ -150,8 +149,7 @@ async fn common_prefixes_count_for_a_page(bench: &Bench) -> Outcome {
 
 async fn a_page_has_at_most_a_thousand_keys(bench: &Bench) -> Outcome {
     let keys: Vec<String> = (0..1003).map(|number| format!("k{number:04}")).collect();
-    let puts = keys.iter().map(|key| bench.put(key, ""));
-    stream::iter(puts).buffer_unordered(16).try_collect::<Vec<_>>().await?;
+    bench.put_many(&keys).await?;
     let options = ListObjects { keys_max: Some(5000), ..ListObjects::default() };
     let listed = bench.list(options).await?;
     equal("pages", listed.pages, vec![1000, 3])?;

@@ -81,7 +81,7 @@ impl Child {
     /// Ends it and all it started, at once.
     pub(crate) fn kill(&mut self) {
         // It may have ended by itself: there is nothing to kill then.
-        drop(kill_process_group(self.pid(), Signal::KILL));
+        let _ = kill_process_group(self.pid(), Signal::KILL);
         self.process.wait().expect("a child that can be waited for");
     }
 
@@ -93,7 +93,7 @@ impl Child {
 impl Drop for Child {
     #[expect(clippy::print_stderr, reason = "a failed test shows what its servers said")]
     fn drop(&mut self) {
-        drop(kill_process_group(Pid::from_child(&self.guard), Signal::KILL));
+        let _ = kill_process_group(Pid::from_child(&self.guard), Signal::KILL);
         drop(self.guard.wait());
         self.kill();
         if std::thread::panicking() {
