@@ -38,6 +38,8 @@ const UPLOADED_BYTES_MAX: u64 = 5 << 30;
 pub(crate) struct Upload {
     pub(crate) payload: Payload,
     pub(crate) checksum: Option<Checksum>,
+    /// Of the checksum that follows the body, where it is not known yet.
+    pub(crate) trailing: Option<ChecksumAlgorithm>,
 }
 
 /// What a request says of its body.
@@ -55,18 +57,21 @@ pub(crate) async fn upload(
 ) -> S3Result<Upload> {
     let expected = expected(body.as_ref(), headers, trailers)?;
     let mut checksum = checksum_in(headers)?;
-    let Some(body) = body else { return Ok(Upload { payload: Payload::empty(), checksum }) };
+    let (algorithm, trailers) = expected.trailer.clone().unzip();
+    let Some(body) = body else {
+        return Ok(Upload { payload: Payload::empty(), checksum, trailing: None });
+    };
     let bytes = expected.bytes;
-    let trailers = expected.trailer.as_ref().map(|(_, trailers)| trailers.clone());
     let stream: ByteStream = Box::pin(Checked::new(body, expected));
     if bytes > COLLECTED_BYTES_MAX {
-        return Ok(Upload { payload: Payload::Stream { bytes, stream }, checksum });
+        let payload = Payload::Stream { bytes, stream };
+        return Ok(Upload { payload, checksum, trailing: algorithm });
     }
     let chunks: Vec<Bytes> = stream.try_collect().await.map_err(answer_of)?;
     if checksum.is_none() {
         checksum = trailers.and_then(|trailers| trailers.read(checksum_in)).transpose()?.flatten();
     }
-    Ok(Upload { payload: Payload::Chunks(chunks), checksum })
+    Ok(Upload { payload: Payload::Chunks(chunks), checksum, trailing: None })
 }
 
 /// Checks a small document against the digests its request's headers carry.

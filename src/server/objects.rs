@@ -21,6 +21,7 @@ use crate::server::convert::{
     timestamp, write_conditions,
 };
 use crate::server::errors::{answer_of, refusal};
+use crate::server::request::with_status;
 use crate::server::tags::tags_of_header;
 use crate::store::ObjectStore;
 use crate::store::error::StoreResult;
@@ -52,14 +53,17 @@ pub(crate) async fn head(
     let asked = asked.map_err(|_| refusal("InvalidRange"))?;
     let content_range = asked.as_ref().map(|range| content_range(range, head.size));
     let length = asked.map_or(head.size, |range| range.end - range.start);
-    let status = content_range.as_ref().map(|_| StatusCode::PARTIAL_CONTENT);
+    let status = match content_range {
+        Some(_) => StatusCode::PARTIAL_CONTENT,
+        None => StatusCode::OK,
+    };
     let output = HeadObjectOutput {
         content_length: Some(size(length)),
         content_range,
         metadata: metadata(&head.attributes),
         ..HeadObjectOutput::default()
     };
-    Ok(S3Response { status, ..S3Response::with_headers(output, headers) })
+    Ok(with_status(S3Response::with_headers(output, headers), status))
 }
 
 pub(crate) async fn get(
@@ -155,6 +159,7 @@ pub(crate) async fn put(
     let encryption = options.attributes.encryption.clone();
     let upload = upload(input.body, &headers, request.trailing_headers).await?;
     options.checksum = upload.checksum;
+    options.checksum_algorithm = upload.trailing;
     let written = store.put_object(&input.bucket, &input.key, upload.payload, options).await;
     let headers = written_headers(&written.map_err(answer_of)?, encryption.as_ref());
     Ok(S3Response::with_headers(PutObjectOutput::default(), headers))
@@ -317,7 +322,7 @@ pub(crate) async fn restore(
     let restored = matches!(head.map_err(answer_of)?.restore, Some(Restore::Until(_)));
     store.restore_object(&input.bucket, &input.key, options).await.map_err(answer_of)?;
     let status = if restored { StatusCode::OK } else { StatusCode::ACCEPTED };
-    Ok(S3Response::with_status(RestoreObjectOutput::default(), status))
+    Ok(with_status(S3Response::new(RestoreObjectOutput::default()), status))
 }
 
 pub(crate) async fn get_attributes(

@@ -12,7 +12,7 @@ use http_body::{Body as HttpBody, Frame, SizeHint};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use s3s::service::S3Service;
-use s3s::{Body, HttpError};
+use s3s::{Body, HttpError, S3Response};
 
 use crate::server::errors::wording;
 
@@ -22,6 +22,14 @@ const UNWANTED_BYTES_MAX: u64 = 128 << 20;
 /// How long that may take.
 const UNWANTED_WAIT: Duration = Duration::from_secs(10);
 
+/// An answer with a status other than the one s3s gives its operation.
+///
+/// s3s looks at the status of an answer's response only on routes; it hands extensions on.
+pub(crate) fn with_status<T>(mut response: S3Response<T>, status: StatusCode) -> S3Response<T> {
+    response.extensions.insert(status);
+    response
+}
+
 /// Answers one request.
 pub(crate) async fn answer(
     service: &S3Service,
@@ -29,6 +37,9 @@ pub(crate) async fn answer(
 ) -> Result<Response<Body>, HttpError> {
     let id = format!("{:016X}", fastrand::u64(..));
     let mut response = service.call(taken(request)).await?;
+    if let Some(status) = response.extensions_mut().remove::<StatusCode>() {
+        *response.status_mut() = status;
+    }
     if response.status() == StatusCode::NOT_MODIFIED {
         *response.body_mut() = Body::empty();
     } else if response.status().is_client_error() || response.status().is_server_error() {

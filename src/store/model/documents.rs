@@ -1,0 +1,210 @@
+//! Documents: which texts S3 takes as a configuration, and what it answers where there is none.
+//!
+//! A text is kept as it came. It is checked for being well-formed with the right root element;
+//! only versioning is understood, because it changes what writes do.
+
+use quick_xml::events::{BytesStart, Event};
+
+use crate::store::error::{ErrorKind, StoreError, StoreResult};
+use crate::store::model::refusal;
+use crate::store::model::state::{Documents, Versioning};
+use crate::store::types::{DocumentKind, Resource};
+
+const NAMESPACE: &str = "http://s3.amazonaws.com/doc/2006-03-01/";
+
+/// What a bucket created for object lock answers until it is told more.
+pub(super) const OBJECT_LOCK_ENABLED: &str = "<ObjectLockConfiguration xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\">\
+     <ObjectLockEnabled>Enabled</ObjectLockEnabled></ObjectLockConfiguration>";
+
+/// What a bucket with versioning answers until it is told more.
+pub(super) const VERSIONING_ENABLED: &str = "<VersioningConfiguration xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\">\
+     <Status>Enabled</Status></VersioningConfiguration>";
+
+/// Fails where documents of that kind do not belong to such a resource.
+pub(super) fn check_resource(kind: DocumentKind, resource: &Resource) -> StoreResult<()> {
+    let is_of_object = matches!(kind, DocumentKind::Retention | DocumentKind::LegalHold);
+    if is_of_object == matches!(resource, Resource::Object { .. }) {
+        return Ok(());
+    }
+    Err(refusal::method_not_allowed())
+}
+
+/// Checks a text that is to be kept.
+pub(super) fn check_text(kind: DocumentKind, text: &str) -> StoreResult<()> {
+    if kind.row().root.is_empty() {
+        return check_json(text);
+    }
+    match root_of(text) {
+        Some(root) if root == kind.row().root => Ok(()),
+        Some(root) => Err(refusal::malformed_xml(format!("There is no configuration {root}"))),
+        None => Err(refusal::malformed_xml("The XML you provided was not well-formed")),
+    }
+}
+
+fn check_json(text: &str) -> StoreResult<()> {
+    match serde_json::from_str::<serde_json::Map<String, serde_json::Value>>(text) {
+        Ok(_) => Ok(()),
+        Err(error) => {
+            let message = format!("Policies must be valid JSON: {error}");
+            Err(StoreError::new(ErrorKind::Invalid, "MalformedPolicy", message))
+        }
+    }
+}
+
+/// The text of that kind, or the empty one that S3 answers with.
+pub(super) fn answer(documents: &Documents, kind: DocumentKind) -> StoreResult<String> {
+    let row = kind.row();
+    match documents.get(&kind) {
+        Some(text) => Ok(text.clone()),
+        None if row.missing_code.is_empty() => {
+            let content = match kind {
+                DocumentKind::RequestPayment => "<Payer>BucketOwner</Payer>",
+                _ => "",
+            };
+            Ok(format!("<{0} xmlns=\"{NAMESPACE}\">{content}</{0}>", row.root))
+        }
+        None => {
+            let message = format!("There is no {} configuration", row.query);
+            Err(StoreError::new(ErrorKind::NotFound, row.missing_code, message))
+        }
+    }
+}
+
+/// What a versioning document asks for.
+pub(super) fn versioning_of(text: &str) -> StoreResult<Versioning> {
+    match text_of(text, "Status").as_deref() {
+        Some("Enabled") => Ok(Versioning::Enabled),
+        Some("Suspended") => Ok(Versioning::Suspended),
+        Some(status) => Err(refusal::malformed_xml(format!("There is no status {status}"))),
+        None => Err(StoreError::new(
+            ErrorKind::Invalid,
+            "IllegalVersioningConfigurationException",
+            "The versioning configuration specified in the request is invalid",
+        )),
+    }
+}
+
+/// The local name of the root element; `None` where the text is not one well-formed element.
+fn root_of(text: &str) -> Option<String> {
+    let mut reader = quick_xml::Reader::from_str(text);
+    let mut depth = 0_usize;
+    let mut root = None;
+    loop {
+        match reader.read_event().ok()? {
+            Event::Start(element) => {
+                enter(&element, depth, &mut root)?;
+                depth += 1;
+            }
+            Event::Empty(element) => enter(&element, depth, &mut root)?,
+            Event::End(_) => depth = depth.checked_sub(1)?,
+            Event::Text(text) if depth == 0 => text.trim_ascii().is_empty().then_some(())?,
+            Event::CData(_) | Event::GeneralRef(_) if depth == 0 => return None,
+            Event::Eof => return root.filter(|_| depth == 0),
+            _ => {}
+        }
+    }
+}
+
+/// Notes the first element as the root; a second one beside it makes the text malformed.
+fn enter(element: &BytesStart<'_>, depth: usize, root: &mut Option<String>) -> Option<()> {
+    element.attributes().all(|attribute| attribute.is_ok()).then_some(())?;
+    if depth > 0 {
+        return Some(());
+    }
+    let name = String::from_utf8(element.local_name().as_ref().to_vec()).ok()?;
+    root.replace(name).is_none().then_some(())
+}
+
+/// The text of the first element of that name.
+fn text_of(text: &str, name: &str) -> Option<String> {
+    let mut reader = quick_xml::Reader::from_str(text);
+    loop {
+        match reader.read_event().ok()? {
+            Event::Start(element) if element.local_name().as_ref() == name.as_bytes() => {
+                let text = reader.read_text(element.name()).ok()?;
+                return Some(text.decode().ok()?.trim().to_owned());
+            }
+            Event::Eof => return None,
+            _ => {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::types::DOCUMENTS;
+
+    #[track_caller]
+    fn check(kind: DocumentKind, text: &str, expected: Result<(), &str>) {
+        let result = check_text(kind, text).map_err(|error| error.code.into_owned());
+        assert_eq!(result, expected.map_err(str::to_owned), "{text}");
+    }
+
+    #[test]
+    fn a_document_is_one_element_of_the_right_name() {
+        let kind = DocumentKind::Cors;
+        check(kind, "<CORSConfiguration/>", Ok(()));
+        check(
+            kind,
+            "<?xml version=\"1.0\"?>\n<CORSConfiguration xmlns=\"x\"><a b=\"c\">&amp;</a></CORSConfiguration>\n",
+            Ok(()),
+        );
+        check(kind, "<s:CORSConfiguration xmlns:s=\"x\"></s:CORSConfiguration>", Ok(()));
+        for bad in [
+            "",
+            "cors",
+            "<Tagging/>",
+            "<CORSConfiguration>",
+            "<CORSConfiguration></Tagging>",
+            "<CORSConfiguration><a></CORSConfiguration>",
+            "<CORSConfiguration/><CORSConfiguration/>",
+            "<CORSConfiguration/>and more",
+            "<CORSConfiguration a=b/>",
+            "</CORSConfiguration>",
+        ] {
+            check(kind, bad, Err("MalformedXML"));
+        }
+    }
+
+    #[test]
+    fn a_policy_is_a_json_object() {
+        check(DocumentKind::Policy, "{\"Version\": \"2012-10-17\"}", Ok(()));
+        for bad in ["", "[]", "{", "<Policy/>"] {
+            check(DocumentKind::Policy, bad, Err("MalformedPolicy"));
+        }
+    }
+
+    #[test]
+    fn what_is_missing_is_said_by_the_table() {
+        for row in DOCUMENTS {
+            let answered = answer(&Documents::new(), row.kind);
+            match row.missing_code {
+                "" => check(row.kind, &answered.unwrap(), Ok(())),
+                code => assert_eq!(answered.unwrap_err().code, code),
+            }
+        }
+        let payment = answer(&Documents::new(), DocumentKind::RequestPayment).unwrap();
+        assert!(payment.contains("<Payer>BucketOwner</Payer>"), "{payment}");
+    }
+
+    #[test]
+    fn versioning_is_understood() {
+        let of = |text: &str| versioning_of(text).ok();
+        assert_eq!(of(VERSIONING_ENABLED), Some(Versioning::Enabled));
+        let suspended = VERSIONING_ENABLED.replace("Enabled<", "\n Suspended <");
+        assert_eq!(of(&suspended), Some(Versioning::Suspended));
+        assert_eq!(of("<VersioningConfiguration/>"), None);
+        assert_eq!(of(&VERSIONING_ENABLED.replace("Enabled<", "On<")), None);
+    }
+
+    #[test]
+    fn kinds_know_what_they_belong_to() {
+        let (bucket, object) = (Resource::bucket("b"), Resource::object("b", "k"));
+        assert!(check_resource(DocumentKind::Retention, &object).is_ok());
+        assert!(check_resource(DocumentKind::Retention, &bucket).is_err());
+        assert!(check_resource(DocumentKind::Cors, &bucket).is_ok());
+        assert!(check_resource(DocumentKind::Cors, &object).is_err());
+        assert!(check_text(DocumentKind::ObjectLock, OBJECT_LOCK_ENABLED).is_ok());
+    }
+}
