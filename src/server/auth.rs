@@ -32,14 +32,16 @@ impl S3Auth for SingleKey {
 /// Lets signed requests through that mean nothing we would ignore.
 pub(crate) struct Gate;
 
-/// Headers that ask for what no store behind this server can do. Ignoring one would leave an
-/// object readable, unencrypted or deletable that was meant not to be.
-const REFUSED_HEADERS: [&str; 6] = [
+/// How headers begin that ask for what the store can't do. Ignoring one would leave an object
+/// readable, unencrypted, deletable or in a stranger's bucket that was meant not to be.
+const REFUSED_HEADERS: [&str; 8] = [
     "x-amz-grant-",
     "x-amz-server-side-encryption-customer-",
     "x-amz-copy-source-server-side-encryption-customer-",
     "x-amz-server-side-encryption-context",
     "x-amz-object-lock-",
+    "x-amz-expected-bucket-owner",
+    "x-amz-source-expected-bucket-owner",
     "x-amz-write-offset-bytes",
 ];
 

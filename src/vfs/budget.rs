@@ -19,7 +19,16 @@ use tokio::sync::oneshot;
 pub trait Reclaim: Send + Sync {
     /// Lets go of `bytes` or more, or of all there is, and says how many. Called with no lock of
     /// the budget held; must not block.
-    fn reclaim(&self, bytes: u64) -> u64;
+    fn reclaim(&self, bytes: u64, reach: Reach) -> u64;
+}
+
+/// What may be reclaimed.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Reach {
+    /// Only what is kept in case it is wanted again.
+    Spare,
+    /// Also what was brought because it will be wanted soon.
+    Everything,
 }
 
 /// The bound and what is used of it, in bytes.
@@ -77,13 +86,14 @@ impl Budget {
     /// Reserves at once or not at all; `None` also while others wait.
     #[must_use]
     pub fn try_reserve(self: &Arc<Self>, bytes: u64) -> Option<Reservation> {
-        match self.grant_now(bytes) {
-            Some(reservation) => Some(reservation),
-            None => {
-                self.reclaim(bytes);
-                self.grant_now(bytes)
-            }
-        }
+        self.try_reserve_within(bytes, Reach::Everything)
+    }
+
+    /// As [`Budget::try_reserve`], but takes nothing away that will be wanted soon: for what is
+    /// only wanted soon itself.
+    #[must_use]
+    pub fn try_reserve_spare(self: &Arc<Self>, bytes: u64) -> Option<Reservation> {
+        self.try_reserve_within(bytes, Reach::Spare)
     }
 
     /// Reserves when there is room and it is this caller's turn. What exceeds the whole budget is
@@ -114,7 +124,7 @@ impl Budget {
     /// Takes from the reclaimer what waiters lack. To be called by whoever has made memory that
     /// is in use reclaimable.
     pub fn settle(&self) {
-        self.reclaim(0);
+        self.reclaim(0, Reach::Everything);
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -123,6 +133,16 @@ impl Budget {
 
     fn reservation(self: &Arc<Self>, bytes: u64) -> Reservation {
         Reservation { budget: Arc::clone(self), bytes }
+    }
+
+    fn try_reserve_within(self: &Arc<Self>, bytes: u64, reach: Reach) -> Option<Reservation> {
+        match self.grant_now(bytes) {
+            Some(reservation) => Some(reservation),
+            None => {
+                self.reclaim(bytes, reach);
+                self.grant_now(bytes)
+            }
+        }
     }
 
     fn grant_now(self: &Arc<Self>, bytes: u64) -> Option<Reservation> {
@@ -146,7 +166,7 @@ impl Budget {
     }
 
     /// Asks the reclaimer for what all waiters and `bytes` more lack.
-    fn reclaim(&self, bytes: u64) {
+    fn reclaim(&self, bytes: u64, reach: Reach) {
         let (lacking, reclaimer) = {
             let state = self.state();
             let waiting: u64 = state.waiters.iter().map(|waiter| waiter.bytes).sum();
@@ -156,7 +176,7 @@ impl Budget {
         if lacking > 0
             && let Some(reclaimer) = reclaimer.and_then(|reclaimer| reclaimer.upgrade())
         {
-            reclaimer.reclaim(lacking);
+            reclaimer.reclaim(lacking, reach);
         }
     }
 

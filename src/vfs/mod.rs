@@ -78,13 +78,16 @@ impl Vfs {
                 Location::Directory { bucket: Arc::from(bucket), prefix: DirPrefix::root(&prefix) }
             }
         };
+        let reader = Reader::new(Arc::clone(&store), Arc::clone(&budget), limits);
+        let drafting = Drafting {
+            uploader: Uploader::new(Arc::clone(&store), UPLOADS_MAX),
+            budget,
+            reader: Arc::clone(&reader),
+            part_bytes: options.part_bytes,
+        };
         Ok(Arc::new(Self {
-            reader: Reader::new(Arc::clone(&store), Arc::clone(&budget), limits),
-            drafting: Drafting {
-                uploader: Uploader::new(Arc::clone(&store), UPLOADS_MAX),
-                budget,
-                part_bytes: options.part_bytes,
-            },
+            reader,
+            drafting,
             mounted_at: clock.wall(),
             inodes: Inodes::new(root),
             handles: Handles::default(),

@@ -171,9 +171,9 @@ mod tests {
     fn checksums_are_those_of_the_standards() {
         check(ChecksumAlgorithm::Crc32, "y/Q5Jg==");
         check(ChecksumAlgorithm::Crc32C, "4waSgw==");
-        check(ChecksumAlgorithm::Crc64Nvme, "rosUhgoRmIg=");
-        check(ChecksumAlgorithm::Sha1, "98O8HYCOBHMqCXr2hfD/sLQsNEE=");
-        check(ChecksumAlgorithm::Sha256, "FeKw09PzgWb1EjKv4dDyoo+aUVGZz3RkUHvVgwKFOyU=");
+        check(ChecksumAlgorithm::Crc64Nvme, "rosUhgp5mIg=");
+        check(ChecksumAlgorithm::Sha1, "98O8HYCOBHMq32eZZczDTKeuNEE=");
+        check(ChecksumAlgorithm::Sha256, "FeKw08M4keuw8e9gnsQZQgwg4yDOlMZfvIwzEkSOsiU=");
     }
 
     #[test]

@@ -104,21 +104,17 @@ fn version_entries<'a>(
     walk: impl Iterator<Item = Step<'a, Versions>>,
     resumed: Option<(&'a String, &'a String)>,
 ) -> impl Iterator<Item = VersionEntry> {
-    walk.flat_map(move |step| {
-        let (key, versions) = match step {
-            Step::Prefix(prefix) => (Err(prefix), None),
-            Step::Key(key, versions) => (Ok(key), Some(versions)),
-        };
-        let passed = resumed.filter(|(resumed, _)| Ok(resumed.as_str()) == key);
-        let listed = versions.into_iter().flat_map(move |versions| {
-            versions_behind(versions, passed.map(|(_, version)| version.as_str()))
-        });
-        let prefix = key.clone().err().map(VersionEntry::Prefix);
-        let listed = listed.filter_map(move |(version, is_latest)| {
-            let key = key.as_ref().ok()?;
-            Some(VersionEntry::Version(listed_version(key, version, is_latest)))
-        });
-        prefix.into_iter().chain(listed)
+    walk.flat_map(move |step| -> Box<dyn Iterator<Item = VersionEntry> + 'a> {
+        match step {
+            Step::Prefix(prefix) => Box::new(std::iter::once(VersionEntry::Prefix(prefix))),
+            Step::Key(key, versions) => {
+                let passed = resumed.filter(|(resumed, _)| *resumed == key);
+                let listed = versions_behind(versions, passed.map(|(_, version)| version.as_str()));
+                Box::new(listed.map(move |(version, is_latest)| {
+                    VersionEntry::Version(listed_version(key, version, is_latest))
+                }))
+            }
+        }
     })
 }
 
@@ -178,7 +174,7 @@ fn shown(versions: &Versions) -> Option<(&Version, &StoredObject)> {
 fn versions_behind<'a>(
     versions: &'a Versions,
     passed: Option<&str>,
-) -> impl Iterator<Item = (&'a Version, bool)> {
+) -> impl Iterator<Item = (&'a Version, bool)> + use<'a> {
     let skipped = match passed {
         None => 0,
         Some(id) => versions.newest_first().take_while(|version| version.id() != id).count() + 1,

@@ -1,17 +1,18 @@
 //! The budget, with and without somebody who gives memory back.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, Weak};
 use std::time::Duration;
 
 use futures_util::FutureExt;
 
-use crate::vfs::budget::{Budget, Reclaim, Reservation};
+use crate::vfs::budget::{Budget, Reach, Reclaim, Reservation};
 
 /// Holds reservations that it gives back when asked, the oldest first.
 #[derive(Default)]
 struct Shelf {
     held: Mutex<Vec<Reservation>>,
+    wanted_soon: AtomicBool,
 }
 
 impl Shelf {
@@ -28,7 +29,10 @@ impl Shelf {
 }
 
 impl Reclaim for Shelf {
-    fn reclaim(&self, bytes: u64) -> u64 {
+    fn reclaim(&self, bytes: u64, reach: Reach) -> u64 {
+        if reach == Reach::Spare && self.wanted_soon.load(Ordering::Relaxed) {
+            return 0;
+        }
         let mut released = Vec::new();
         let mut count = 0;
         let mut held = self.held.lock().unwrap();
@@ -141,6 +145,18 @@ async fn what_can_be_reclaimed_is_there_for_everybody() {
 }
 
 #[tokio::test]
+async fn what_is_wanted_soon_is_spared_by_what_is_only_wanted_soon_itself() {
+    let budget = Budget::new(10);
+    let shelf = Shelf::on(&budget);
+    shelf.put(budget.try_reserve(10).unwrap());
+    shelf.wanted_soon.store(true, Ordering::Relaxed);
+    assert!(budget.try_reserve_spare(5).is_none());
+    assert!(budget.try_reserve(5).is_some());
+    shelf.wanted_soon.store(false, Ordering::Relaxed);
+    assert!(budget.try_reserve_spare(10).is_some());
+}
+
+#[tokio::test]
 async fn what_becomes_reclaimable_later_ends_a_wait() {
     let budget = Budget::new(10);
     let shelf = Shelf::on(&budget);
@@ -180,6 +196,6 @@ async fn many_tasks_all_get_their_turn_and_never_more_than_there_is() {
     let all = tokio::time::timeout(Duration::from_secs(3600), tasks.join_all()).await;
     assert!(all.is_ok(), "somebody waits for ever");
     assert!(most.load(Ordering::Relaxed) <= 100);
-    shelf.reclaim(u64::MAX);
+    shelf.reclaim(u64::MAX, Reach::Everything);
     assert_eq!(budget.used(), 0);
 }

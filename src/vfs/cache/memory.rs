@@ -1,7 +1,11 @@
-//! Memory: the bytes of objects that were read, the least recently used let go first.
+//! Memory: the bytes of objects that were read, and those that will be.
 //!
 //! Pure: a table. Extents are of any size, as they were fetched; no two of one version overlap.
-//! Who may put what in, and when something must go, [`crate::vfs::cache::Cache`] decides.
+//! What was read is kept in case it is wanted again, and goes first, the least recently used
+//! before the others. What a scan is within or will come to goes only for those who may take it,
+//! the farthest ahead first, or when it is so old that no scan will come; what a scan has left
+//! behind goes before all others. Who may put what in, and when something must go,
+//! [`crate::vfs::cache::Cache`] decides.
 
 use std::collections::HashMap;
 use std::ops::Range;
@@ -11,17 +15,40 @@ use bytes::Bytes;
 use lru::LruCache;
 
 use crate::store::types::ETag;
+use crate::vfs::budget::Reach;
 use crate::vfs::cache::spans::Spans;
 use crate::vfs::types::ObjectRef;
 
 /// What is cached, by version of an object and offset in it.
 pub struct Memory {
+    /// What is kept in case it is wanted again.
     recent: LruCache<ExtentKey, Bytes>,
+    /// What scans are within or will come to, in the order of its coming.
+    scanned: LruCache<ExtentKey, Scanned>,
+    /// So many bytes were put in since the beginning.
+    inserted_bytes: u64,
+    /// What is kept for a scan is old when so many bytes came since it was last used.
+    old_after_bytes: u64,
     /// Where the extents of each version are; holds no empty version.
     objects: HashMap<ObjectName, HashMap<ETag, Spans<()>>>,
 }
 
-#[derive(Eq, Hash, PartialEq)]
+/// Why bytes are put in.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Origin {
+    /// Somebody asked for them.
+    Asked,
+    /// A scan is within them or will come to them.
+    Scan,
+}
+
+struct Scanned {
+    bytes: Bytes,
+    /// [`Memory::inserted_bytes`] when it was last used.
+    used_at: u64,
+}
+
+#[derive(Clone, Eq, Hash, PartialEq)]
 struct ExtentKey {
     object: ObjectName,
     etag: ETag,
@@ -40,20 +67,31 @@ impl ObjectName {
     }
 }
 
-impl Default for Memory {
-    fn default() -> Self {
-        Self { recent: LruCache::unbounded(), objects: HashMap::new() }
-    }
-}
-
 impl Memory {
+    /// A table in which what is kept for a scan gets old when `old_after_bytes` came since its use.
+    #[must_use]
+    pub fn new(old_after_bytes: u64) -> Self {
+        Self {
+            recent: LruCache::unbounded(),
+            scanned: LruCache::unbounded(),
+            inserted_bytes: 0,
+            old_after_bytes,
+            objects: HashMap::new(),
+        }
+    }
+
     /// The extent that covers `offset`, and where it starts. Counts as a use.
     pub fn get(&mut self, object: &ObjectRef, offset: u64) -> Option<(u64, Bytes)> {
         let object_name = ObjectName::of(object);
         let (range, ()) = self.objects.get(&object_name)?.get(&object.etag)?.at(offset)?;
         let etag = object.etag.clone();
-        let key = ExtentKey { object: object_name, etag, start: range.start };
-        self.recent.get(&key).map(|bytes| (range.start, bytes.clone()))
+        let (key, start) =
+            (ExtentKey { object: object_name, etag, start: range.start }, range.start);
+        if let Some(scanned) = self.scanned.peek_mut(&key) {
+            scanned.used_at = self.inserted_bytes;
+            return Some((start, scanned.bytes.clone()));
+        }
+        self.recent.get(&key).map(|bytes| (start, bytes.clone()))
     }
 
     /// Where the cached bytes that cover `offset` end. Does not count as a use.
@@ -73,8 +111,28 @@ impl Memory {
         self.spans(object).is_none_or(|spans| spans.is_free(range))
     }
 
+    /// Lets the extents that lie within `range` be the first to go; says up to where there are no
+    /// others.
+    pub fn demote(&mut self, object: &ObjectRef, range: Range<u64>) -> u64 {
+        let mut at = range.start;
+        while at < range.end {
+            let Some(span) = self.spans(object).and_then(|spans| spans.at(at)) else {
+                at = self.free_around(object, at).end.min(range.end);
+                continue;
+            };
+            let (start, end) = (span.0.start, span.0.end);
+            if end > range.end {
+                break;
+            }
+            let name = ObjectName::of(object);
+            self.demote_extent(&ExtentKey { object: name, etag: object.etag.clone(), start });
+            at = end;
+        }
+        at
+    }
+
     /// Adds an extent of bytes that were not cached; an empty one is no extent.
-    pub fn insert(&mut self, object: &ObjectRef, start: u64, bytes: Bytes) {
+    pub fn insert(&mut self, object: &ObjectRef, start: u64, bytes: Bytes, origin: Origin) {
         if bytes.is_empty() {
             return;
         }
@@ -82,17 +140,25 @@ impl Memory {
         let versions = self.objects.entry(name.clone()).or_default();
         let spans = versions.entry(object.etag.clone()).or_default();
         spans.insert(start..start + bytes.len() as u64, ());
-        self.recent.put(ExtentKey { object: name, etag: object.etag.clone(), start }, bytes);
+        let key = ExtentKey { object: name, etag: object.etag.clone(), start };
+        self.inserted_bytes += bytes.len() as u64;
+        match origin {
+            Origin::Asked => drop(self.recent.put(key, bytes)),
+            Origin::Scan => {
+                let used_at = self.inserted_bytes;
+                drop(self.scanned.put(key, Scanned { bytes, used_at }));
+            }
+        }
     }
 
-    /// Takes out the extents that were not used for the longest time, until they are `bytes` or
-    /// more. For the caller to drop where no lock is held.
+    /// Takes out extents until they are `bytes` or more. For the caller to drop where no lock is
+    /// held.
     #[must_use]
-    pub fn evict(&mut self, bytes: u64) -> Vec<Bytes> {
+    pub fn evict(&mut self, bytes: u64, reach: Reach) -> Vec<Bytes> {
         let mut evicted = Vec::new();
         let mut count = 0;
         while count < bytes
-            && let Some((key, extent)) = self.recent.pop_lru()
+            && let Some((key, extent)) = self.pop_first(reach)
         {
             self.forget_span(&key);
             count += extent.len() as u64;
@@ -125,6 +191,30 @@ impl Memory {
         self.objects.get(&ObjectName::of(object))?.get(&object.etag)
     }
 
+    /// The extent that is to go first.
+    fn pop_first(&mut self, reach: Reach) -> Option<(ExtentKey, Bytes)> {
+        if let Some(recent) = self.recent.pop_lru() {
+            return Some(recent);
+        }
+        let (_, oldest) = self.scanned.peek_lru()?;
+        let (key, scanned) = if self.inserted_bytes - oldest.used_at >= self.old_after_bytes {
+            self.scanned.pop_lru()?
+        } else {
+            match reach {
+                Reach::Spare => return None,
+                Reach::Everything => self.scanned.pop_mru()?,
+            }
+        };
+        Some((key, scanned.bytes))
+    }
+
+    fn demote_extent(&mut self, key: &ExtentKey) {
+        if let Some(scanned) = self.scanned.pop(key) {
+            self.recent.put(key.clone(), scanned.bytes);
+        }
+        self.recent.demote(key);
+    }
+
     fn forget_span(&mut self, key: &ExtentKey) {
         let Some(versions) = self.objects.get_mut(&key.object) else { return };
         if let Some(spans) = versions.get_mut(&key.etag) {
@@ -146,6 +236,7 @@ impl Memory {
                 let start = range.start;
                 let key = ExtentKey { object: name.clone(), etag: etag.clone(), start };
                 forgotten.extend(self.recent.pop(&key));
+                forgotten.extend(self.scanned.pop(&key).map(|scanned| scanned.bytes));
             }
         }
         if versions.is_empty() {
@@ -156,58 +247,4 @@ impl Memory {
 }
 
 #[cfg(test)]
-mod tests {
-    use bytes::Bytes;
-
-    use crate::store::types::ETag;
-    use crate::vfs::cache::memory::Memory;
-    use crate::vfs::types::ObjectRef;
-
-    fn object(key: &str, etag: &str) -> ObjectRef {
-        ObjectRef { bucket: "b".into(), key: key.into(), etag: ETag::new(etag), size: 1000 }
-    }
-
-    fn extent(bytes: usize) -> Bytes {
-        Bytes::from(vec![7; bytes])
-    }
-
-    #[test]
-    fn an_extent_is_found_by_any_of_its_bytes() {
-        let mut memory = Memory::default();
-        let one = object("one", "1");
-        memory.insert(&one, 100, extent(50));
-        assert_eq!(memory.get(&one, 149), Some((100, extent(50))));
-        assert_eq!(memory.get(&one, 150), None);
-        assert_eq!(memory.get(&object("one", "2"), 120), None);
-        assert_eq!(memory.covered_until(&one, 100), Some(150));
-        assert_eq!(memory.free_around(&one, 40), 0..100);
-    }
-
-    #[test]
-    fn the_least_recently_used_goes_first() {
-        let mut memory = Memory::default();
-        let one = object("one", "1");
-        memory.insert(&one, 0, extent(10));
-        memory.insert(&one, 10, extent(10));
-        memory.insert(&one, 20, extent(10));
-        assert!(memory.get(&one, 5).is_some());
-        assert_eq!(memory.evict(11).len(), 2);
-        assert!(memory.get(&one, 5).is_some());
-        assert_eq!(memory.cached_bytes(&one), 10);
-        assert!(memory.is_free(&one, &(10..30)));
-    }
-
-    #[test]
-    fn nothing_is_left_of_what_is_forgotten() {
-        let mut memory = Memory::default();
-        memory.insert(&object("one", "old"), 0, extent(10));
-        memory.insert(&object("one", "new"), 0, extent(10));
-        memory.insert(&object("two", "x"), 0, extent(10));
-        assert_eq!(memory.forget_others(&object("one", "new")).len(), 1);
-        assert_eq!(memory.cached_bytes(&object("one", "old")), 0);
-        assert_eq!(memory.cached_bytes(&object("one", "new")), 10);
-        assert_eq!(memory.forget("b", "one").len(), 1);
-        assert_eq!(memory.evict(u64::MAX).len(), 1);
-        assert!(memory.objects.is_empty() && memory.recent.is_empty());
-    }
-}
+mod tests;

@@ -13,9 +13,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use bytes::Bytes;
 
-use crate::vfs::budget::{Budget, Reclaim, Reservation};
+use crate::vfs::budget::{Budget, Reach, Reclaim, Reservation};
 use crate::vfs::cache::flight::{Announcer, Flight, Flights, Outcome};
-use crate::vfs::cache::memory::Memory;
+use crate::vfs::cache::memory::{Memory, Origin};
 use crate::vfs::types::ObjectRef;
 
 /// What is known of the bytes from an offset on.
@@ -35,7 +35,6 @@ pub struct Cache {
     budget: Arc<Budget>,
 }
 
-#[derive(Default)]
 struct Tables {
     memory: Memory,
     flights: Flights,
@@ -47,6 +46,7 @@ pub struct Landing {
     cache: Arc<Cache>,
     object: ObjectRef,
     range: Range<u64>,
+    origin: Origin,
     announcer: Announcer,
     outcome: Option<Outcome>,
 }
@@ -73,7 +73,8 @@ impl Cache {
     /// A cache whose bytes are reserved of `budget`, and given back to it when it lacks memory.
     #[must_use]
     pub fn new(budget: Arc<Budget>) -> Arc<Self> {
-        let tables = Tables::default();
+        let tables =
+            Tables { memory: Memory::new(budget.bytes_max()), flights: Flights::default() };
         let cache = Arc::new(Self { tables: Mutex::new(tables), budget });
         let reclaimer: Weak<Self> = Arc::downgrade(&cache);
         cache.budget.set_reclaimer(reclaimer);
@@ -111,6 +112,7 @@ impl Cache {
         self: &Arc<Self>,
         object: &ObjectRef,
         range: Range<u64>,
+        origin: Origin,
     ) -> Option<(Landing, Flight)> {
         let mut tables = self.tables();
         if !tables.memory.is_free(object, &range) || !tables.flights.is_free(object, &range) {
@@ -119,7 +121,12 @@ impl Cache {
         let (announcer, flight) = tables.flights.begin(object, range.clone());
         drop(tables);
         let (cache, object) = (Arc::clone(self), object.clone());
-        Some((Landing { cache, object, range, announcer, outcome: None }, flight))
+        Some((Landing { cache, object, range, origin, announcer, outcome: None }, flight))
+    }
+
+    /// Lets the cached bytes within `range` be the first to go; says up to where that is done.
+    pub fn demote(&self, object: &ObjectRef, range: Range<u64>) -> u64 {
+        self.tables().memory.demote(object, range)
     }
 
     /// Forgets all versions of an object.
@@ -154,9 +161,9 @@ impl Tables {
 }
 
 impl Reclaim for Cache {
-    fn reclaim(&self, bytes: u64) -> u64 {
+    fn reclaim(&self, bytes: u64, reach: Reach) -> u64 {
         // Dropped behind the lock: what is dropped goes to the budget, and may wake whoever waits.
-        let evicted = self.tables().memory.evict(bytes);
+        let evicted = self.tables().memory.evict(bytes, reach);
         evicted.iter().map(|extent| extent.len() as u64).sum()
     }
 }
@@ -184,7 +191,7 @@ impl Drop for Landing {
         let mut tables = self.cache.tables();
         tables.flights.end(&self.object, self.range.start);
         if let Some(Ok(bytes)) = &self.outcome {
-            tables.memory.insert(&self.object, self.range.start, bytes.clone());
+            tables.memory.insert(&self.object, self.range.start, bytes.clone(), self.origin);
         }
         drop(tables);
         if let Some(outcome) = self.outcome.take() {

@@ -7,6 +7,7 @@ use futures_util::FutureExt;
 
 use crate::store::types::ETag;
 use crate::vfs::budget::Budget;
+use crate::vfs::cache::memory::Origin;
 use crate::vfs::cache::{Cache, Found, reserved_bytes};
 use crate::vfs::error::VfsError;
 use crate::vfs::types::ObjectRef;
@@ -30,7 +31,7 @@ async fn a_range_is_free_then_coming_then_here() {
     let (cache, budget) = cache(100);
     let one = object("one");
     assert!(matches!(cache.find(&one, 15), Found::Free(range) if range == (0..u64::MAX)));
-    let (landing, flight) = cache.claim(&one, 10..20).unwrap();
+    let (landing, flight) = cache.claim(&one, 10..20, Origin::Asked).unwrap();
     assert!(matches!(cache.find(&one, 15), Found::Coming(flight) if *flight.range() == (10..20)));
     assert!(matches!(cache.find(&one, 5), Found::Free(range) if range == (0..10)));
     landing.land(Ok(filled(&budget, 10)));
@@ -44,19 +45,19 @@ async fn a_range_is_free_then_coming_then_here() {
 async fn a_byte_is_fetched_by_one_alone() {
     let (cache, budget) = cache(100);
     let one = object("one");
-    let (landing, _flight) = cache.claim(&one, 10..20).unwrap();
-    assert!(cache.claim(&one, 19..30).is_none());
-    assert!(cache.claim(&object("two"), 19..30).is_some());
+    let (landing, _flight) = cache.claim(&one, 10..20, Origin::Asked).unwrap();
+    assert!(cache.claim(&one, 19..30, Origin::Asked).is_none());
+    assert!(cache.claim(&object("two"), 19..30, Origin::Asked).is_some());
     landing.land(Ok(filled(&budget, 10)));
-    assert!(cache.claim(&one, 0..11).is_none());
-    assert!(cache.claim(&one, 0..10).is_some());
+    assert!(cache.claim(&one, 0..11, Origin::Asked).is_none());
+    assert!(cache.claim(&one, 0..10, Origin::Asked).is_some());
 }
 
 #[tokio::test]
 async fn an_error_is_told_to_all_who_wait_and_to_nobody_else() {
     let (cache, _) = cache(100);
     let one = object("one");
-    let (landing, first) = cache.claim(&one, 0..10).unwrap();
+    let (landing, first) = cache.claim(&one, 0..10, Origin::Asked).unwrap();
     let Found::Coming(second) = cache.find(&one, 3) else { panic!("nobody fetches") };
     landing.land(Err(VfsError::Stale));
     assert!(matches!(first.landed().await, Some(Err(VfsError::Stale))));
@@ -68,16 +69,16 @@ async fn an_error_is_told_to_all_who_wait_and_to_nobody_else() {
 async fn a_fetch_that_is_given_up_leaves_the_range_to_others() {
     let (cache, _) = cache(100);
     let one = object("one");
-    let (landing, flight) = cache.claim(&one, 0..10).unwrap();
+    let (landing, flight) = cache.claim(&one, 0..10, Origin::Asked).unwrap();
     drop(landing);
     assert!(flight.landed().await.is_none());
-    assert!(cache.claim(&one, 0..10).is_some());
+    assert!(cache.claim(&one, 0..10, Origin::Asked).is_some());
 }
 
 #[tokio::test]
 async fn memory_is_given_back_when_the_last_slice_is_dropped() {
     let (cache, budget) = cache(10);
-    let (landing, _) = cache.claim(&object("one"), 0..10).unwrap();
+    let (landing, _) = cache.claim(&object("one"), 0..10, Origin::Asked).unwrap();
     let bytes = filled(&budget, 10);
     landing.land(Ok(bytes.clone()));
     let slice = bytes.slice(3..4);
@@ -91,7 +92,7 @@ async fn memory_is_given_back_when_the_last_slice_is_dropped() {
 #[tokio::test]
 async fn what_lands_feeds_who_waits_for_memory() {
     let (cache, budget) = cache(10);
-    let (landing, _) = cache.claim(&object("one"), 0..10).unwrap();
+    let (landing, _) = cache.claim(&object("one"), 0..10, Origin::Asked).unwrap();
     let bytes = filled(&budget, 10);
     let mut waiting = Box::pin(budget.reserve(5));
     assert!((&mut waiting).now_or_never().is_none());

@@ -81,10 +81,11 @@ impl Vfs {
         if child.is_some_and(|child| !child.names().pinned().is_empty()) {
             return Err(VfsError::NotEmpty);
         }
+        // Also of a bucket: there are servers that delete one with all that is in it.
+        self.check_empty(&bucket, &prefix).await?;
         if matches!(found.named, Meaning::Bucket) {
             self.store.delete_bucket(&bucket).await?;
         } else {
-            self.check_empty(&bucket, &prefix).await?;
             self.keep_directory(&directory, &found.name).await?;
             if let Some(marker) = prefix.marker_key() {
                 self.store.delete_object(&bucket, marker, DeleteObject::default()).await?;

@@ -223,3 +223,19 @@ fn retry_delay(retries: u32, jitter: f64) -> Duration {
     let doubled = RETRY_DELAY_FIRST.saturating_mul(1 << retries.saturating_sub(1).min(16));
     doubled.min(RETRY_DELAY_MAX).mul_f64(jitter)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use crate::vfs::read::fetch::{RETRY_DELAY_FIRST, RETRY_DELAY_MAX, retry_delay};
+
+    #[test]
+    fn the_wait_before_a_retry_doubles_up_to_a_bound() {
+        assert_eq!(retry_delay(0, 1.0), RETRY_DELAY_FIRST);
+        assert_eq!(retry_delay(1, 1.0), RETRY_DELAY_FIRST);
+        assert_eq!(retry_delay(3, 1.0), RETRY_DELAY_FIRST * 4);
+        assert_eq!(retry_delay(u32::MAX, 1.0), RETRY_DELAY_MAX);
+        assert_eq!(retry_delay(5, 0.0), Duration::ZERO);
+    }
+}

@@ -19,6 +19,7 @@ use tokio::task::JoinSet;
 use crate::store::ObjectStore;
 use crate::vfs::budget::Budget;
 use crate::vfs::cache::flight::Flight;
+use crate::vfs::cache::memory::Origin;
 use crate::vfs::cache::{Cache, Found, Landing};
 use crate::vfs::error::{VfsError, VfsResult};
 use crate::vfs::read::fetch::{Fetcher, Urgency};
@@ -140,12 +141,12 @@ impl ReadHandle {
         let state = &mut *guard;
         let scans = state.streams.scans();
         let stream = state.streams.observe(&asked);
-        let mut plan = self.plan(&asked, stream.pattern(), scans);
+        let plan = self.plan(&asked, stream.pattern(), scans);
         let parts = self.parts(asked.clone(), plan.shape);
         if parts.iter().any(|part| part.is_missing_from(stream)) {
-            stream.lose_ahead();
-            plan = self.plan(&asked, stream.pattern(), scans);
+            stream.ahead_until = asked.end;
         }
+        stream.left_until = self.reader.cache.demote(&self.object, stream.left_behind());
         if plan.ahead_until > asked.end {
             self.count_scanned(&mut state.scanned);
             let from = stream.ahead_until.max(asked.end);
@@ -162,6 +163,10 @@ impl ReadHandle {
 
     /// All of `asked`, in order; begins to fetch what is neither here nor coming.
     fn parts(&self, asked: Range<u64>, shape: Shape) -> Vec<Part> {
+        let origin = match shape {
+            Shape::Whole | Shape::Exact { .. } => Origin::Asked,
+            Shape::Pieces { .. } => Origin::Scan,
+        };
         let mut parts = Vec::with_capacity(1);
         let mut at = asked.start;
         while at < asked.end {
@@ -176,16 +181,20 @@ impl ReadHandle {
                 }
                 Found::Free(free) => {
                     let piece = plan_piece(at, self.object.size, shape, &free);
-                    if let Some((landing, flight)) = self.reader.cache.claim(&self.object, piece) {
-                        at = flight.range().end;
-                        parts.push(Part::Ours(flight));
-                        let fetch = self.fetch(landing, Urgency::Awaited);
-                        drop(self.reader.runtime.spawn(fetch));
-                    }
+                    let Some(flight) = self.fetch_awaited(piece, origin) else { continue };
+                    at = flight.range().end;
+                    parts.push(Part::Ours(flight));
                 }
             }
         }
         parts
+    }
+
+    /// Begins to fetch a piece that a read waits for; `None` if somebody else just did.
+    fn fetch_awaited(&self, piece: Range<u64>, origin: Origin) -> Option<Flight> {
+        let (landing, flight) = self.reader.cache.claim(&self.object, piece, origin)?;
+        drop(self.reader.runtime.spawn(self.fetch(landing, Urgency::Awaited)));
+        Some(flight)
     }
 
     /// Begins to fetch what is missing between `from` and the plan's end, as far as there is
@@ -203,8 +212,11 @@ impl ReadHandle {
                 Err(free) => free,
             };
             let piece = plan_piece(at, self.object.size, plan.shape, &free);
-            let Some(memory) = reader.budget.try_reserve(piece.end - piece.start) else { break };
-            if let Some((landing, _)) = reader.cache.claim(&self.object, piece.clone()) {
+            let bytes = piece.end - piece.start;
+            let Some(memory) = reader.budget.try_reserve_spare(bytes) else { break };
+            if let Some((landing, _)) =
+                reader.cache.claim(&self.object, piece.clone(), Origin::Scan)
+            {
                 at = piece.end;
                 let fetch = self.fetch(landing, Urgency::Ahead(memory));
                 tasks.spawn_on(fetch, &reader.runtime);
@@ -235,7 +247,12 @@ impl ReadHandle {
 
 impl Drop for ReadHandle {
     fn drop(&mut self) {
-        if self.state().scanned {
+        let state = self.state();
+        for held in state.streams.held() {
+            let behind_last_piece = held.end.saturating_add(self.reader.limits.block_bytes);
+            self.reader.cache.demote(&self.object, held.start..behind_last_piece);
+        }
+        if state.scanned {
             self.reader.scanned_handles.fetch_sub(1, Ordering::Relaxed);
         }
     }

@@ -19,6 +19,9 @@ const BACKWARD_BYTES_MAX: u64 = 1 << 20;
 /// How far forward a scan may jump; one that has not come that far yet may jump less.
 const FORWARD_BYTES_MAX: u64 = 16 << 20;
 
+/// So much behind its head a scan may still be asked for.
+const KEPT_BEHIND_BYTES: u64 = 2 << 20;
+
 /// How a read fits in with those before it.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Pattern {
@@ -47,6 +50,8 @@ pub struct Stream {
     scanning: bool,
     /// All before this was read or is fetched ahead.
     pub ahead_until: u64,
+    /// All before this was left behind, and need not be kept for this scan.
+    pub left_until: u64,
 }
 
 impl Streams {
@@ -74,6 +79,12 @@ impl Streams {
         self.streams.iter().filter(|stream| stream.scanning).count() as u64
     }
 
+    /// What each scan has not left behind, up to where it was fetched ahead.
+    pub fn held(&self) -> impl Iterator<Item = Range<u64>> {
+        let scans = self.streams.iter().filter(|stream| stream.scanning);
+        scans.map(|stream| stream.left_until..stream.ahead_until.max(stream.head))
+    }
+
     fn begin(&mut self, asked: &Range<u64>) -> Stream {
         // Whoever opens a file and reads its beginning mostly goes on.
         let scanning = self.streams.is_empty() && asked.start == 0;
@@ -81,8 +92,15 @@ impl Streams {
             self.streams.remove(0);
         }
         let streak_bytes = asked.end - asked.start;
-        let (passed, ahead_until) = (asked.start, asked.start);
-        Stream { head: asked.end, passed, streak_bytes, scanning, ahead_until }
+        let start = asked.start;
+        Stream {
+            head: asked.end,
+            passed: start,
+            streak_bytes,
+            scanning,
+            ahead_until: start,
+            left_until: start,
+        }
     }
 }
 
@@ -96,18 +114,22 @@ impl Stream {
         }
     }
 
+    /// What the scan has left behind since [`Stream::left_until`] was set; empty for a stream
+    /// that is no scan.
+    #[must_use]
+    pub fn left_behind(&self) -> Range<u64> {
+        let until = self.head.saturating_sub(KEPT_BEHIND_BYTES);
+        match self.scanning {
+            true => self.left_until..until.max(self.left_until),
+            false => self.left_until..self.left_until,
+        }
+    }
+
     /// Whether the read that was observed last reached a byte for the first time that had been
     /// fetched ahead.
     #[must_use]
     pub fn expects(&self, offset: u64) -> bool {
         (self.passed..self.ahead_until).contains(&offset)
-    }
-
-    /// What was fetched ahead is gone before it was read: there was no memory for that much, so
-    /// the streak begins anew with the last read.
-    pub fn lose_ahead(&mut self) {
-        self.streak_bytes = self.streak_bytes.min(self.head - self.passed);
-        self.ahead_until = self.head;
     }
 
     fn takes(&self, asked: &Range<u64>) -> bool {
@@ -136,119 +158,4 @@ fn reordered_bytes(asked: &Range<u64>) -> u64 {
 }
 
 #[cfg(test)]
-mod tests {
-    use crate::vfs::read::pattern::{Pattern, Streams};
-
-    const KIB: u64 = 1 << 10;
-    const MIB: u64 = 1 << 20;
-
-    fn read(streams: &mut Streams, start: u64, bytes: u64) -> Pattern {
-        streams.observe(&(start..start + bytes)).pattern()
-    }
-
-    #[track_caller]
-    fn check_streak(pattern: Pattern, expected: u64) {
-        assert_eq!(pattern, Pattern::Sequential { streak_bytes: expected });
-    }
-
-    fn scanned(bytes: u64) -> Streams {
-        let mut streams = Streams::default();
-        for start in (0..bytes).step_by(128 << 10) {
-            read(&mut streams, start, 128 * KIB);
-        }
-        streams
-    }
-
-    #[test]
-    fn reading_on_is_a_scan_from_the_second_read() {
-        let mut streams = Streams::default();
-        assert_eq!(read(&mut streams, 100 * MIB, 4 * KIB), Pattern::Random);
-        check_streak(read(&mut streams, 100 * MIB + 4 * KIB, 4 * KIB), 8 * KIB);
-    }
-
-    #[test]
-    fn the_beginning_of_a_file_begins_a_scan() {
-        check_streak(read(&mut Streams::default(), 0, 4 * KIB), 4 * KIB);
-    }
-
-    #[test]
-    fn swapped_requests_are_in_order() {
-        let mut streams = Streams::default();
-        for request in [0, 2, 1, 3, 5, 4, 6, 7] {
-            let pattern = read(&mut streams, request * MIB, MIB);
-            assert_ne!(pattern, Pattern::Random, "{request}");
-        }
-        assert_eq!(streams.scans(), 1);
-    }
-
-    #[test]
-    fn reads_here_and_there_are_random() {
-        let mut streams = Streams::default();
-        for start in [700, 3, 900, 20, 450, 451, 3, 800, 700, 1] {
-            assert_eq!(read(&mut streams, start * MIB, 4 * KIB), Pattern::Random, "{start}");
-        }
-    }
-
-    #[test]
-    fn reading_the_same_again_is_no_scan() {
-        let mut streams = Streams::default();
-        for _ in 0..3 {
-            assert_eq!(read(&mut streams, 50 * MIB, 4 * KIB), Pattern::Random);
-        }
-    }
-
-    #[test]
-    fn random_reads_do_not_end_a_scan() {
-        let mut streams = scanned(MIB);
-        for start in [700, 300, 500] {
-            assert_eq!(read(&mut streams, start * MIB, 4 * KIB), Pattern::Random);
-        }
-        check_streak(read(&mut streams, MIB, 128 * KIB), MIB + 128 * KIB);
-    }
-
-    #[test]
-    fn several_places_are_scanned_at_once() {
-        let mut streams = Streams::default();
-        for round in 0..10 {
-            for place in 0..6 {
-                read(&mut streams, place * 100 * MIB + round * 128 * KIB, 128 * KIB);
-            }
-        }
-        assert_eq!(streams.scans(), 6);
-        check_streak(read(&mut streams, 10 * 128 * KIB, 128 * KIB), 11 * 128 * KIB);
-    }
-
-    #[test]
-    fn a_long_scan_may_jump_and_a_short_one_may_not() {
-        let jump = 15 * MIB;
-        let mut long = scanned(32 * MIB);
-        assert_ne!(read(&mut long, 32 * MIB + jump, 128 * KIB), Pattern::Random);
-        let mut short = scanned(MIB);
-        assert_eq!(read(&mut short, MIB + jump, 128 * KIB), Pattern::Random);
-        let mut back = scanned(32 * MIB);
-        assert_ne!(read(&mut back, 31 * MIB, 128 * KIB), Pattern::Random);
-        assert_eq!(read(&mut back, 16 * MIB, 128 * KIB), Pattern::Random);
-    }
-
-    #[test]
-    fn a_scan_that_mostly_jumps_ends() {
-        let mut streams = scanned(32 * MIB);
-        let mut head = 32 * MIB;
-        let ended = (0..20).any(|_| {
-            head += 8 * MIB;
-            read(&mut streams, head, 4 * KIB) == Pattern::Random
-        });
-        assert!(ended);
-    }
-
-    #[test]
-    fn a_scan_that_lost_what_it_fetched_ahead_begins_anew() {
-        let mut streams = scanned(32 * MIB);
-        let stream = streams.observe(&(32 * MIB..33 * MIB));
-        stream.ahead_until = 64 * MIB;
-        stream.lose_ahead();
-        assert_eq!(stream.ahead_until, 33 * MIB);
-        check_streak(stream.pattern(), MIB);
-        check_streak(read(&mut streams, 33 * MIB, MIB), 2 * MIB);
-    }
-}
+mod tests;

@@ -16,6 +16,7 @@ use crate::vfs::error::VfsError;
 use crate::vfs::read::plan::ReadLimits;
 use crate::vfs::read::tests::fake::{Course, FakeStore, bytes_of};
 use crate::vfs::read::{ReadHandle, Reader};
+use crate::vfs::types::ObjectRef;
 
 const KIB: u64 = 1 << 10;
 const MIB: u64 = 1 << 20;
@@ -39,6 +40,10 @@ fn mount(size: u64, memory: u64) -> Mount {
 impl Mount {
     fn open(&self) -> ReadHandle {
         self.reader.open(self.store.object())
+    }
+
+    fn open_key(&self, key: &str) -> ReadHandle {
+        self.reader.open(ObjectRef { key: key.into(), ..self.store.object() })
     }
 
     /// Lets all fetches under way end.
@@ -107,14 +112,7 @@ async fn a_scan_larger_than_memory_stays_within_it_and_fetches_nothing_twice() {
 #[tokio::test(start_paused = true)]
 async fn scans_of_many_handles_do_not_evict_each_other() {
     let mount = mount(32 * MIB, 64 * MIB);
-    let handles: Vec<_> = (0..4)
-        .map(|number| {
-            let object = mount.store.object();
-            mount
-                .reader
-                .open(crate::vfs::types::ObjectRef { key: number.to_string().into(), ..object })
-        })
-        .collect();
+    let handles = ["one", "two", "three", "four"].map(|key| mount.open_key(key));
     for start in (0..32 * MIB).step_by(1 << 20) {
         for handle in &handles {
             let bytes = handle.read(start, 1 << 20).await.unwrap();
@@ -124,6 +122,58 @@ async fn scans_of_many_handles_do_not_evict_each_other() {
     }
     let fetched: u64 = mount.store.gets().iter().map(|range| range.end - range.start).sum();
     assert_eq!(fetched, 4 * 32 * MIB);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_fetched_ahead_for_a_closed_handle_is_in_nobody_s_way() {
+    let mount = mount(128 * MIB, 64 * MIB);
+    let handle = mount.open();
+    scan(&handle, 0..24 * MIB, 1 << 20).await;
+    mount.settle().await;
+    assert!(mount.budget.try_reserve_spare(64 * MIB).is_none(), "nothing was fetched ahead");
+    drop(handle);
+    assert!(mount.budget.try_reserve_spare(64 * MIB).is_some());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_scan_with_little_memory_left_fetches_nothing_twice() {
+    let mount = mount(256 * MIB, 64 * MIB);
+    let _held = mount.budget.try_reserve(50 * MIB).unwrap();
+    let handle = mount.open();
+    for start in (0..256 * MIB).step_by(128 << 10) {
+        handle.read(start, 128 << 10).await.unwrap();
+        tokio::time::sleep(LATENCY / 30).await;
+    }
+    let fetched: u64 = mount.store.gets().iter().map(|range| range.end - range.start).sum();
+    assert_eq!(fetched, 256 * MIB);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_scan_that_lost_what_was_fetched_ahead_soon_waits_for_nothing_again() {
+    let mount = mount(256 * MIB, 64 * MIB);
+    let handle = mount.open();
+    scan(&handle, 0..64 * MIB, 1 << 20).await;
+    mount.settle().await;
+    drop(mount.budget.try_reserve(64 * MIB).unwrap());
+    assert_eq!(mount.reader.cached_bytes(handle.object()), 0);
+    let started = Instant::now();
+    scan(&handle, 64 * MIB..128 * MIB, 1 << 20).await;
+    assert!(started.elapsed() <= LATENCY * 4, "{:?}", started.elapsed());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_scan_does_not_evict_what_is_read_here_and_there() {
+    let mount = mount(512 * MIB, 64 * MIB);
+    let often = mount.open();
+    for number in 0..20 {
+        often.read(511 * MIB - number * 9 * MIB, 4096).await.unwrap();
+    }
+    scan(&mount.open(), 0..256 * MIB, 1 << 20).await;
+    let asked = mount.store.gets().len();
+    for number in 0..20 {
+        often.read(511 * MIB - number * 9 * MIB, 4096).await.unwrap();
+    }
+    assert_eq!(mount.store.gets().len(), asked);
 }
 
 #[tokio::test(start_paused = true)]
@@ -167,7 +217,8 @@ async fn a_small_object_is_had_whole_by_one_request() {
     let handle = mount.open();
     assert_bytes(&handle.read(MIB, 10).await.unwrap(), MIB..MIB + 10);
     scan(&handle, 0..3 * MIB + 5, 128 << 10).await;
-    assert_eq!(mount.store.gets(), [0..3 * MIB + 5]);
+    let whole = 0..3 * MIB + 5;
+    assert_eq!(mount.store.gets(), std::slice::from_ref(&whole));
 }
 
 #[tokio::test(start_paused = true)]
@@ -231,6 +282,15 @@ async fn a_replaced_object_is_stale_for_who_had_it_open_and_new_for_who_opens_it
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_replaced_object_is_noticed_without_the_server_s_help() {
+    let mount = mount(64 * MIB, 64 * MIB);
+    let handle = mount.open();
+    mount.store.replace("2");
+    mount.store.plan([], Course::Unconditional);
+    assert!(matches!(handle.read(0, 4096).await, Err(VfsError::Stale)));
+}
+
+#[tokio::test(start_paused = true)]
 async fn failures_that_pass_are_retried_from_where_the_body_broke_off() {
     let mount = mount(3 * MIB, 64 * MIB);
     let courses = [
@@ -279,6 +339,7 @@ async fn a_handle_that_is_dropped_stops_fetching_ahead() {
     let read = handle.read(64 * MIB, 1 << 20);
     assert!(read.now_or_never().is_some(), "nothing was fetched ahead");
     let object = handle.object().clone();
+    assert!(mount.budget.used() > mount.reader.cached_bytes(&object), "nothing is under way");
     drop(handle);
     // Aborted tasks are gone once the runtime has run them.
     tokio::task::yield_now().await;
@@ -292,12 +353,16 @@ async fn a_handle_that_is_dropped_stops_fetching_ahead() {
 async fn who_joined_a_fetch_that_was_given_up_fetches_itself() {
     let mount = mount(64 * MIB, 64 * MIB);
     let (one, other) = (mount.open(), mount.open());
-    one.read(0, 4096).await.unwrap();
+    let mut first = Box::pin(one.read(0, 4096));
     let mut joined = Box::pin(other.read(MIB + 5, 4096));
+    assert!((&mut first).now_or_never().is_none());
     assert!((&mut joined).now_or_never().is_none());
-    assert_eq!(mount.store.gets().last(), Some(&(MIB..2 * MIB)), "not the one ahead");
+    tokio::time::sleep(LATENCY / 2).await;
+    assert_eq!(mount.store.gets(), [0..MIB, MIB..2 * MIB]);
+    drop(first);
     drop(one);
     assert_bytes(&joined.await.unwrap(), MIB + 5..MIB + 5 + 4096);
+    assert_eq!(mount.store.gets().len(), 3);
 }
 
 #[tokio::test(start_paused = true)]
@@ -335,4 +400,32 @@ async fn what_is_forgotten_is_fetched_again() {
     assert_eq!(mount.reader.cached_bytes(handle.object()), 0);
     handle.read(0, 10).await.unwrap();
     assert_eq!(mount.store.gets().len(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn many_readers_of_little_memory_all_get_their_bytes() {
+    let store = Arc::new(FakeStore::new(24 * MIB, Duration::from_micros(300)));
+    let budget = Budget::new(6 * MIB);
+    let limits = ReadLimits::for_memory(6 * MIB, TIMEOUT);
+    let reader = Reader::new(Arc::<FakeStore>::clone(&store), Arc::clone(&budget), limits);
+    let mut readers = tokio::task::JoinSet::new();
+    for seed in 0..12 {
+        let (reader, object) = (Arc::clone(&reader), store.object());
+        readers.spawn(async move {
+            let mut random = fastrand::Rng::with_seed(seed);
+            for _ in 0..4 {
+                let handle = reader.open(object.clone());
+                let mut at = random.u64(0..20 * MIB);
+                for _ in 0..30 {
+                    let bytes = random.u32(1..300_000);
+                    let got = handle.read(at, bytes).await.unwrap();
+                    assert_bytes(&got, at..(at + u64::from(bytes)).min(24 * MIB));
+                    at =
+                        if seed % 2 == 0 { at + u64::from(bytes) } else { random.u64(0..20 * MIB) };
+                }
+            }
+        });
+    }
+    let all = tokio::time::timeout(Duration::from_secs(300), readers.join_all()).await;
+    assert!(all.is_ok(), "somebody waits for ever");
 }

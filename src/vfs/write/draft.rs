@@ -20,6 +20,7 @@ use crate::store::error::StoreError;
 use crate::store::types::ETag;
 use crate::vfs::budget::{Budget, Reservation};
 use crate::vfs::error::{VfsError, VfsResult};
+use crate::vfs::read::Reader;
 use crate::vfs::types::ObjectRef;
 use crate::vfs::write::extents::Extents;
 use crate::vfs::write::plan::{OBJECT_BYTES_MAX, PART_BYTES_MIN, part_bytes, plan_conditions};
@@ -29,6 +30,7 @@ use crate::vfs::write::upload::{MultipartUpload, Target, Uploader};
 pub struct Draft {
     uploader: Arc<Uploader>,
     budget: Arc<Budget>,
+    reader: Arc<Reader>,
     /// Of the first part, bytes.
     part_bytes: u64,
     /// The file's size, readable while a write or commit is under way.
@@ -40,8 +42,7 @@ struct State {
     target: Target,
     /// The object that a commit replaces; `None`: the name was free.
     base: Option<ETag>,
-    /// The object whose bytes are the file's first, without having been fetched.
-    front: Option<ObjectRef>,
+    front: Option<Front>,
     bytes: u64,
     /// Bytes before this offset are in `front` or in parts that went up; those after are here.
     held_from: u64,
@@ -53,6 +54,14 @@ struct State {
     orphaned: bool,
     /// Set where bytes were lost with their upload: nothing can be committed any more.
     failure: Option<StoreError>,
+}
+
+/// An object whose first bytes are the file's, without having been fetched.
+#[derive(Clone, Debug)]
+struct Front {
+    object: ObjectRef,
+    /// At least [`PART_BYTES_MIN`], so that they can be copied as a part.
+    bytes: u64,
 }
 
 /// What S3 does not have yet.
@@ -87,6 +96,7 @@ pub enum Piece {
 pub struct Drafting {
     pub uploader: Arc<Uploader>,
     pub budget: Arc<Budget>,
+    pub reader: Arc<Reader>,
     /// Of an upload's first part, bytes.
     pub part_bytes: u64,
 }
@@ -110,6 +120,7 @@ impl Draft {
         Self {
             uploader: Arc::clone(&drafting.uploader),
             budget: Arc::clone(&drafting.budget),
+            reader: Arc::clone(&drafting.reader),
             part_bytes: part_bytes(1, drafting.part_bytes),
             bytes: AtomicU64::new(0),
             state: Mutex::new(state),
@@ -132,7 +143,7 @@ impl Draft {
             }
             None => {
                 state.held_from = object.size;
-                state.front = Some(object);
+                state.front = Some(Front { bytes: object.size, object });
             }
         }
         draft
@@ -178,7 +189,9 @@ impl Draft {
             state.clear(self.budget.reserve_over(0)).await;
         } else {
             state.check_upload().await?;
-            state.check_held(bytes)?;
+            if bytes < state.held_from {
+                self.cut_front(&mut state, bytes).await?;
+            }
             let end = state.bytes.max(bytes);
             state.held.remove(bytes..end);
         }
@@ -200,14 +213,15 @@ impl Draft {
     pub async fn read(&self, range: Range<u64>) -> VfsResult<Vec<Piece>> {
         let state = self.state.lock().await;
         let range = range.start.min(state.bytes)..range.end.min(state.bytes);
-        let front_bytes = state.front.as_ref().map_or(0, |front| front.size);
+        let front_bytes = state.front.as_ref().map_or(0, |front| front.bytes);
         if range.start < state.held_from && range.end.min(state.held_from) > front_bytes {
             let message = "these bytes are on their way to S3: close the file to read them";
             return Err(VfsError::Unsupported(message.to_owned()));
         }
         let mut pieces = Vec::new();
-        if let Some(front) = state.front.as_ref().filter(|front| range.start < front.size) {
-            pieces.push(Piece::Front(front.clone(), range.start..range.end.min(front.size)));
+        if let Some(front) = state.front.as_ref().filter(|front| range.start < front.bytes) {
+            let range = range.start..range.end.min(front.bytes);
+            pieces.push(Piece::Front(front.object.clone(), range));
         }
         let held = range.start.max(state.held_from)..range.end;
         if !held.is_empty() {
@@ -241,9 +255,9 @@ impl Draft {
             return Err(Uncommitted);
         }
         if let Some(front) = &mut state.front {
-            front.bucket = target.bucket.clone();
-            front.key = target.key.clone();
-            front.etag = etag.clone();
+            front.object.bucket = target.bucket.clone();
+            front.object.key = target.key.clone();
+            front.object.etag = etag.clone();
         }
         state.base = Some(etag);
         state.target = target;
@@ -266,6 +280,26 @@ impl Draft {
         state.clear(self.budget.reserve_over(0)).await;
         state.change = Change::None;
         lost
+    }
+
+    /// Cuts a file whose bytes at the cut are still in S3: what is too short to be copied is
+    /// fetched.
+    async fn cut_front(&self, state: &mut State, bytes: u64) -> VfsResult<()> {
+        let Some(front) = state.front.as_mut().filter(|_| state.upload.is_none()) else {
+            return state.check_held(bytes);
+        };
+        if bytes >= PART_BYTES_MIN {
+            front.bytes = bytes;
+            state.held_from = bytes;
+            return Ok(());
+        }
+        let content = self.reader.open(front.object.clone()).read(0, bytes as u32).await?;
+        state.memory = self.budget.reserve_over(bytes);
+        state.held = Extents::default();
+        state.held.insert(0, content);
+        state.held_from = 0;
+        state.front = None;
+        Ok(())
     }
 
     fn changed(&self, state: &mut State, bytes: u64) {
@@ -341,7 +375,7 @@ impl State {
         self.upload.get_or_insert_with(|| {
             let mut upload = MultipartUpload::new(uploader, target.clone());
             if let Some(front) = front {
-                upload.copy(front);
+                upload.copy(&front.object, front.bytes);
             }
             upload
         })
@@ -400,7 +434,7 @@ impl State {
         self.change = Change::None;
         if self.upload.take().is_some() {
             self.held_from = self.bytes;
-            self.front = Some(object.clone());
+            self.front = Some(Front { object: object.clone(), bytes: self.bytes });
         }
         object
     }

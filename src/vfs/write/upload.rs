@@ -122,9 +122,9 @@ impl MultipartUpload {
         });
     }
 
-    /// Has S3 copy all of `base` into the next parts.
-    pub fn copy(&mut self, base: &ObjectRef) {
-        for (number, range) in plan_copy_ranges(base.size, COPY_RANGE_BYTES, self.next_number) {
+    /// Has S3 copy the first bytes of `base` into the next parts.
+    pub fn copy(&mut self, base: &ObjectRef, bytes: u64) {
+        for (number, range) in plan_copy_ranges(bytes, COPY_RANGE_BYTES, self.next_number) {
             let shared = Arc::clone(&self.shared);
             let base = base.clone();
             self.next_number = number + 1;

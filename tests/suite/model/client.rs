@@ -18,7 +18,7 @@ use crate::model::tree::Node;
 /// What the kernel asks for at once.
 const REQUEST_BYTES: usize = 1 << 20;
 
-pub struct Client {
+pub(super) struct Client {
     vfs: Arc<Vfs>,
 }
 
@@ -39,20 +39,16 @@ impl Drop for Walk<'_> {
 }
 
 impl Client {
-    pub fn new(vfs: Arc<Vfs>) -> Self {
+    pub(super) fn new(vfs: Arc<Vfs>) -> Self {
         Self { vfs }
     }
 
-    pub fn vfs(&self) -> &Arc<Vfs> {
-        &self.vfs
-    }
-
-    pub fn check_nothing_left(&self) {
+    pub(super) fn check_nothing_left(&self) {
         assert_eq!(self.vfs.open_handles(), 0, "handles left open");
         assert_eq!(self.vfs.known_inodes(), 1, "inodes left beside the root");
     }
 
-    pub async fn run(&self, action: &Action) -> Outcome {
+    pub(super) async fn run(&self, action: &Action) -> Outcome {
         let done = match action {
             Action::Write { path, content } => self.write(path, content).await,
             Action::Append { path, content } => self.append(path, content).await,
@@ -68,7 +64,7 @@ impl Client {
     }
 
     /// Everything in the mount, by path.
-    pub async fn all(&self) -> BTreeMap<String, Node> {
+    pub(super) async fn all(&self) -> BTreeMap<String, Node> {
         let mut nodes = BTreeMap::new();
         let mut to_read = vec![String::new()];
         while let Some(directory) = to_read.pop() {
@@ -90,7 +86,7 @@ impl Client {
         nodes
     }
 
-    pub async fn write(&self, path: &str, content: &[u8]) -> Result<Vec<u8>, VfsError> {
+    pub(super) async fn write(&self, path: &str, content: &[u8]) -> Result<Vec<u8>, VfsError> {
         let how = OpenHow { write: true, truncate: true, ..OpenHow::default() };
         let mut walk = self.walk(path).await?;
         let fh = match walk.lookup().await? {
@@ -207,6 +203,7 @@ impl Client {
         loop {
             let mut taken = 0;
             let mut looked_up = Vec::new();
+            let asked = offset;
             let mut sink = |entry: &DirEntry<'_>| {
                 if taken == 3 {
                     return Room::Full;
@@ -219,7 +216,7 @@ impl Client {
                 }
                 Room::Taken
             };
-            self.vfs.readdir(fh, offset, Listing::Entries, &mut sink).await?;
+            self.vfs.readdir(fh, asked, Listing::Entries, &mut sink).await?;
             for ino in looked_up {
                 self.vfs.forget(ino, 1);
             }

@@ -24,7 +24,7 @@ use crate::model::client::Client;
 use crate::model::steps::{Step, steps};
 use crate::model::tree::Tree;
 
-pub const BUCKET: &str = "reference";
+const BUCKET: &str = "reference";
 const TTL: Duration = Duration::from_secs(1);
 
 /// A store, a mount of it, and what the mount should look like.
@@ -111,7 +111,7 @@ fn run(steps: Vec<Step>) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 400, max_shrink_iters: 4000, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 300, max_shrink_iters: 4000, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn the_mount_is_a_tree_of_files(steps in steps()) {

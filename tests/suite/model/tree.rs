@@ -1,29 +1,31 @@
 //! What a mount should be: a tree of files in a map, with the errnos a disk would give.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use rustix::io::Errno;
 
 use crate::model::steps::{Action, Outcome};
 
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub enum Node {
+pub(super) enum Node {
     Directory,
     File(Vec<u8>),
 }
 
 /// Paths from the root, without a leading slash.
 #[derive(Debug, Default)]
-pub struct Tree {
+pub(super) struct Tree {
     nodes: BTreeMap<String, Node>,
+    /// Directories that have a marker; any other is there only while something is in it.
+    marked: BTreeSet<String>,
 }
 
 impl Tree {
-    pub fn all(&self) -> BTreeMap<String, Node> {
+    pub(super) fn all(&self) -> BTreeMap<String, Node> {
         self.nodes.clone()
     }
 
-    pub fn run(&mut self, action: &Action) -> Outcome {
+    pub(super) fn run(&mut self, action: &Action) -> Outcome {
         match action {
             Action::Write { path, content } => self.write(path, content),
             Action::Append { path, content } => self.append(path, content),
@@ -37,21 +39,46 @@ impl Tree {
         }
     }
 
-    /// What another program did, if it makes sense: no file where a directory is or below a file.
-    pub fn put_outside(&mut self, path: &str, content: &[u8]) -> bool {
-        if self.nodes.get(path) == Some(&Node::Directory) || self.parent(path).is_err() {
+    /// What another program did, if it makes sense: no file where a directory is or below a
+    /// file. It makes no markers.
+    pub(super) fn put_outside(&mut self, path: &str, content: &[u8]) -> bool {
+        if self.nodes.get(path) == Some(&Node::Directory) || self.parent(path) == Err(Errno::NOTDIR)
+        {
             return false;
+        }
+        for (at, _) in path.match_indices('/') {
+            self.nodes.insert(path[..at].to_owned(), Node::Directory);
         }
         self.nodes.insert(path.to_owned(), Node::File(content.to_vec()));
         true
     }
 
-    pub fn delete_outside(&mut self, path: &str) -> bool {
-        let is_file = matches!(self.nodes.get(path), Some(Node::File(_)));
-        if is_file {
-            self.nodes.remove(path);
+    /// Directories without a marker go with the last object below them.
+    pub(super) fn delete_outside(&mut self, path: &str) -> bool {
+        if !matches!(self.nodes.get(path), Some(Node::File(_))) {
+            return false;
         }
-        is_file
+        self.nodes.remove(path);
+        let mut left = path;
+        while let Some((directory, _)) = left.rsplit_once('/') {
+            if self.marked.contains(directory) || !self.children(directory).is_empty() {
+                break;
+            }
+            self.nodes.remove(directory);
+            left = directory;
+        }
+        true
+    }
+
+    /// The mount removes a name: a directory that is left empty gets its marker.
+    fn remove(&mut self, path: &str) -> Option<Node> {
+        let removed = self.nodes.remove(path);
+        if let Some((directory, _)) = path.rsplit_once('/')
+            && self.children(directory).is_empty()
+        {
+            self.marked.insert(directory.to_owned());
+        }
+        removed
     }
 
     fn write(&mut self, path: &str, content: &[u8]) -> Outcome {
@@ -85,6 +112,7 @@ impl Tree {
             return Err(Errno::EXIST);
         }
         self.nodes.insert(path.to_owned(), Node::Directory);
+        self.marked.insert(path.to_owned());
         Ok(Vec::new())
     }
 
@@ -93,13 +121,14 @@ impl Tree {
         if !self.children(path).is_empty() {
             return Err(Errno::NOTEMPTY);
         }
-        self.nodes.remove(path);
+        self.remove(path);
+        self.marked.remove(path);
         Ok(Vec::new())
     }
 
     fn unlink(&mut self, path: &str) -> Outcome {
         self.file(path)?;
-        self.nodes.remove(path);
+        self.remove(path);
         Ok(Vec::new())
     }
 
@@ -114,8 +143,11 @@ impl Tree {
         if self.nodes.get(to) == Some(&Node::Directory) {
             return Err(Errno::ISDIR);
         }
-        if let Some(node) = self.nodes.remove(from) {
+        if from != to
+            && let Some(node) = self.nodes.get(from).cloned()
+        {
             self.nodes.insert(to.to_owned(), node);
+            self.remove(from);
         }
         Ok(Vec::new())
     }
