@@ -53,6 +53,7 @@ async fn a_new_object_is_its_owners_alone(bench: &Bench) -> Outcome {
 }
 
 async fn a_canned_acl_grants_what_its_name_says(bench: &Bench) -> Outcome {
+    bench.allow_acls().await?;
     bench.put("object", "bytes").await?;
     let rows = [
         (CannedAcl::PublicRead, vec![group(ALL_USERS, Permission::Read)]),
@@ -73,6 +74,7 @@ async fn a_canned_acl_grants_what_its_name_says(bench: &Bench) -> Outcome {
 }
 
 async fn an_object_can_be_written_with_a_canned_acl(bench: &Bench) -> Outcome {
+    bench.allow_acls().await?;
     let options = WriteOptions { acl: Some(CannedAcl::PublicRead), ..WriteOptions::default() };
     bench.put_with("object", "bytes", options).await?;
     let acl = bench.store.get_acl(&object(bench)).await?;
@@ -87,6 +89,7 @@ async fn put_policy(bench: &Bench, grants: &[Grant]) -> Result<Acl, Failure> {
 }
 
 async fn an_acl_comes_back_grant_for_grant(bench: &Bench) -> Outcome {
+    bench.allow_acls().await?;
     bench.put("object", "bytes").await?;
     let grants = [group(ALL_USERS, Permission::ReadAcp), group(AUTHENTICATED, Permission::Read)];
     let given = put_policy(bench, &grants).await?;
@@ -96,6 +99,7 @@ async fn an_acl_comes_back_grant_for_grant(bench: &Bench) -> Outcome {
 }
 
 async fn a_bucket_has_an_acl_too(bench: &Bench) -> Outcome {
+    bench.allow_acls().await?;
     let bucket = Resource::bucket(&bench.bucket);
     check_owner(&bench.store.get_acl(&bucket).await?)?;
     bench.store.put_acl(&bucket, AclChange::Canned(CannedAcl::PublicRead)).await?;
@@ -104,6 +108,7 @@ async fn a_bucket_has_an_acl_too(bench: &Bench) -> Outcome {
 }
 
 async fn a_new_object_forgets_the_old_ones_acl(bench: &Bench) -> Outcome {
+    bench.allow_acls().await?;
     let options = WriteOptions { acl: Some(CannedAcl::PublicRead), ..WriteOptions::default() };
     bench.put_with("object", "bytes", options).await?;
     bench.put("object", "new").await?;
@@ -111,6 +116,7 @@ async fn a_new_object_forgets_the_old_ones_acl(bench: &Bench) -> Outcome {
 }
 
 async fn an_unknown_group_is_invalid(bench: &Bench) -> Outcome {
+    bench.allow_acls().await?;
     bench.put("object", "bytes").await?;
     let mut acl = bench.store.get_acl(&object(bench)).await?;
     acl.grants.push(group("http://example.com/nobody", Permission::Read));
@@ -119,6 +125,7 @@ async fn an_unknown_group_is_invalid(bench: &Bench) -> Outcome {
 }
 
 async fn a_missing_object_has_no_acl(bench: &Bench) -> Outcome {
+    bench.allow_acls().await?;
     let got = bench.store.get_acl(&object(bench)).await;
     refused("get", got, &[ErrorKind::NotFound])?;
     let put = bench.store.put_acl(&object(bench), AclChange::Canned(CannedAcl::Private)).await;

@@ -8,14 +8,16 @@ use std::future::Future;
 use std::panic::Location;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::StreamExt;
 use futures_util::future::try_join_all;
 use pailfs::store::error::{ErrorKind, StoreError, StoreResult};
 use pailfs::store::types::{
-    ByteStream, CreateBucket, DeleteObject, GetObject, HeadObject, ListObjects, ListUploads,
-    ListVersions, ObjectAttributes, ObjectHead, Payload, WriteOptions, Written,
+    ByteStream, CreateBucket, DeleteObject, DocumentKind, GetObject, HeadObject, ListObjects,
+    ListUploads, ListVersions, ObjectAttributes, ObjectHead, Payload, Resource, WriteOptions,
+    Written,
 };
 use pailfs::store::{ObjectStore, Upload};
 
@@ -117,6 +119,7 @@ pub(super) struct Bench {
 impl Bench {
     pub(super) async fn new(store: Arc<dyn ObjectStore>, bucket: String) -> Result<Self, Failure> {
         store.create_bucket(&bucket, CreateBucket::default()).await?;
+        settle(store.as_ref(), &bucket).await;
         Ok(Self { store, bucket, others: Mutex::new(Vec::new()) })
     }
 
@@ -139,6 +142,16 @@ impl Bench {
             remove_bucket(self.store.as_ref(), bucket).await?;
         }
         Ok(())
+    }
+
+    /// Lets ACLs grant things, which a new bucket of S3 does not.
+    pub(super) async fn allow_acls(&self) -> Outcome {
+        let bucket = Resource::bucket(&self.bucket);
+        let controls = "<OwnershipControls><Rule><ObjectOwnership>ObjectWriter</ObjectOwnership>\
+                        </Rule></OwnershipControls>";
+        let kind = DocumentKind::OwnershipControls;
+        allowed(self.store.put_document(&bucket, kind, controls.to_owned()).await)?;
+        allowed(self.store.delete_document(&bucket, DocumentKind::PublicAccessBlock).await)
     }
 
     pub(super) async fn put(&self, key: &str, text: &str) -> StoreResult<Written> {
@@ -217,6 +230,27 @@ pub(super) struct Listed {
     pub(super) prefixes: Vec<String>,
     /// Entries on each page.
     pub(super) pages: Vec<usize>,
+}
+
+/// A server of several processes takes a moment to tell all of them of a new bucket.
+async fn settle(store: &dyn ObjectStore, bucket: &str) {
+    let resource = Resource::bucket(bucket);
+    for _ in 0..50 {
+        match store.get_document(&resource, DocumentKind::OwnershipControls).await {
+            Err(error) if error.code == "NoSuchBucket" => {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+            _ => return,
+        }
+    }
+}
+
+/// A server that knows no such restriction has none to lift.
+fn allowed(lifted: StoreResult<()>) -> Outcome {
+    match lifted {
+        Err(error) if error.kind != ErrorKind::Unsupported => Err(error.into()),
+        _ => Ok(()),
+    }
 }
 
 pub(super) async fn collect(mut body: ByteStream) -> StoreResult<Vec<u8>> {

@@ -80,11 +80,12 @@ async fn lifecycle(bench: &Bench) -> Outcome {
 
 async fn policy(bench: &Bench) -> Outcome {
     let text = format!(
-        "{{\"Version\":\"2012-10-17\",\"Statement\":[{{\"Sid\":\"read\",\"Effect\":\"Allow\",\
-         \"Principal\":\"*\",\"Action\":\"s3:GetObject\",\"Resource\":\"arn:aws:s3:::{}/*\"}}]}}",
+        "{{\"Version\":\"2012-10-17\",\"Statement\":[{{\"Sid\":\"keep\",\"Effect\":\"Deny\",\
+         \"Principal\":\"*\",\"Action\":\"s3:PutBucketWebsite\",\"Resource\":\"arn:aws:s3:::{}\"}}]}}",
         bench.bucket
     );
-    check(bench, DocumentKind::Policy, &text, &["s3:GetObject", "arn:aws:s3:::", "Allow"]).await
+    check(bench, DocumentKind::Policy, &text, &["s3:PutBucketWebsite", "arn:aws:s3:::", "Deny"])
+        .await
 }
 
 async fn bucket_tagging(bench: &Bench) -> Outcome {

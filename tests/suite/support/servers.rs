@@ -131,6 +131,7 @@ pub(crate) fn connect(endpoint: &str, keys: &Keys) -> Arc<dyn ObjectStore> {
         endpoint_url: Some(endpoint.to_owned()),
         region: Some(REGION.to_owned()),
         credentials: CredentialSource::KeyFile(path),
+        attempts_max: 3,
         ..S3Options::default()
     };
     Arc::new(runtime::block_on(S3Client::connect(options)).expect("a client"))
