@@ -128,7 +128,11 @@ impl Vfs {
             let Some(draft) = file.draft() else { continue };
             let before = draft.is_dirty().await;
             match self.commit(&file, Urgency::Always).await {
-                Ok(()) if before => drained.written += 1,
+                Ok(()) if before => {
+                    let (path, bytes) = (self.path(&file.inode), draft.bytes());
+                    tracing::warn!(path, bytes, "still open at the end: S3 has what was written");
+                    drained.written += 1;
+                }
                 Ok(()) => {}
                 Err(error) => drained.failed.push((self.path(&file.inode), error.to_string())),
             }
