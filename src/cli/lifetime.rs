@@ -42,20 +42,20 @@ impl Signals {
 }
 
 /// Waits until a signal or the kernel ends the mount; afterwards no program finds it any more.
-pub async fn wait(mounted: &Mounted, signals: &mut Signals) {
+/// Fails where the session broke off by itself.
+pub async fn wait(mounted: &Mounted, signals: &mut Signals) -> io::Result<()> {
     let place = mounted.mountpoint().display();
-    tokio::select! {
+    let ended = tokio::select! {
         signal = signals.any() => {
             tracing::info!("{signal}: unmounting {place}");
-            if let Err(error) = mounted.unmount() {
-                tracing::warn!("{place} stays mounted: {error}");
-            }
+            Ok(())
         }
-        ended = mounted.ended() => match ended {
-            Ok(()) => tracing::info!("{place} was unmounted"),
-            Err(error) => tracing::error!("{place}: the session ended: {error}"),
-        },
+        ended = mounted.ended() => ended.inspect(|()| tracing::info!("{place} was unmounted")),
+    };
+    if let Err(error) = mounted.unmount() {
+        tracing::warn!("{place} stays mounted: {error}");
     }
+    ended.inspect_err(|error| tracing::error!("{place}: the session broke off: {error}"))
 }
 
 /// Writes what is still to be written, and logs what could not be; a SIGINT gives it up.

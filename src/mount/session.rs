@@ -183,6 +183,11 @@ impl Mounted {
     /// Takes the mount out of the namespace, if it is still there. Programs keep what they
     /// have open until this process ends.
     pub fn unmount(&self) -> Result<(), MountError> {
+        // The device number of a mount that is gone may be that of the next one on the same
+        // directory, which is not ours to take away.
+        if *self.life.borrow() == Life::Ended {
+            return Ok(());
+        }
         let there = mountinfo::mounted_at(&self.mountpoint).map_err(at("/proc/self/mountinfo"))?;
         match there {
             Some(entry) if entry.device == self.device => {

@@ -82,9 +82,9 @@ pub(super) async fn mount_until_over(
         config.kernel.source_name,
         mounted.mountpoint().display()
     );
-    lifetime::wait(&mounted, signals).await;
+    let ended = lifetime::wait(&mounted, signals).await;
     let drained = lifetime::drain(&vfs, mounted.mountpoint(), signals).await?;
-    let is_clean = drained.failed.is_empty();
+    let is_clean = ended.is_ok() && drained.failed.is_empty();
     if let Some(Err(error)) = file.map(|file| file.finish(drained.failed)) {
         tracing::warn!("umount will not learn how it went: {error}");
     }

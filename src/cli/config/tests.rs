@@ -16,7 +16,7 @@ fn environment() -> Environment {
         data_home: None,
         uid: 1000,
         gid: 100,
-        directory: PathBuf::from("/work"),
+        directory: PathBuf::from("/here"),
         memory_bytes: 2 * GIB,
         cgroup_bytes_max: None,
     }
@@ -40,7 +40,7 @@ fn check_refused(line: &str, option: &str, part: &str) {
 #[test]
 fn nothing_said_means_the_defaults() {
     let config = meant("b/p mnt");
-    assert_eq!(config.mountpoint, Path::new("/work/mnt"));
+    assert_eq!(config.mountpoint, Path::new("/here/mnt"));
     assert_eq!(config.kernel.source_name, "s3://b/p/");
     assert!(config.kernel.default_permissions && !config.kernel.allow_other);
     assert_eq!((config.vfs.uid, config.vfs.gid), (1000, 100));
@@ -50,7 +50,7 @@ fn nothing_said_means_the_defaults() {
     assert!(config.vfs.check && !config.vfs.read_only && !config.stays_in_front);
     assert_eq!(config.s3.credentials, CredentialSource::Chain);
     assert_eq!(config.s3.endpoint_url, None);
-    let file = PathBuf::from("/home/u/.local/state/pailfs/work-mnt.log");
+    let file = PathBuf::from("/home/u/.local/state/pailfs/here-mnt.log");
     assert_eq!(config.log, LogConfig { level: LevelFilter::WARN, to: LogTarget::File(file) });
 }
 
@@ -77,8 +77,8 @@ fn what_is_said_is_meant() {
     assert_eq!(config.s3.region.as_deref(), Some("r1"));
     assert_eq!(config.s3.profile.as_deref(), Some("p"));
     assert_eq!(config.s3.addressing, Addressing::VirtualHost);
-    assert_eq!(config.s3.ca_bundle.as_deref(), Some(Path::new("/work/c.pem")));
-    assert_eq!(config.s3.credentials, CredentialSource::KeyFile(PathBuf::from("/work/k")));
+    assert_eq!(config.s3.ca_bundle.as_deref(), Some(Path::new("/here/c.pem")));
+    assert_eq!(config.s3.credentials, CredentialSource::KeyFile(PathBuf::from("/here/k")));
     assert_eq!(config.log.to, LogTarget::StandardError);
     assert_eq!(config.log.level, LevelFilter::DEBUG);
 }
@@ -138,7 +138,7 @@ fn endpoints_of_the_environment_can_be_switched_off() {
 fn a_certificate_of_the_environment_gives_way_to_the_option() {
     let around = Environment { ca_bundle: Some(PathBuf::from("e.pem")), ..environment() };
     let config = mount(&typed("pailfs mount b /mnt"), &around).unwrap();
-    assert_eq!(config.s3.ca_bundle.as_deref(), Some(Path::new("/work/e.pem")));
+    assert_eq!(config.s3.ca_bundle.as_deref(), Some(Path::new("/here/e.pem")));
     let config = mount(&typed("pailfs mount b /mnt --ca-bundle /o.pem"), &around).unwrap();
     assert_eq!(config.s3.ca_bundle.as_deref(), Some(Path::new("/o.pem")));
 }
@@ -173,7 +173,7 @@ fn a_server_is_told_where_for_whom_and_on_what() {
     assert_eq!(config.keys, None);
     let line = "pailfs serve --data d --listen 0.0.0.0:0 --access-key A --secret-key S";
     let config = serve(&typed(line), &environment()).unwrap();
-    assert_eq!(config.data, Data::Directory(PathBuf::from("/work/d")));
+    assert_eq!(config.data, Data::Directory(PathBuf::from("/here/d")));
     assert_eq!(config.listen, "0.0.0.0:0".parse().unwrap());
     let keys = Keys { access: "A".to_owned(), secret: "S".to_owned() };
     assert_eq!(config.keys, Some(keys.clone()));
@@ -188,7 +188,7 @@ fn a_server_is_told_where_for_whom_and_on_what() {
 fn a_demo_keeps_its_bucket_with_the_user_s_data() {
     let config = demo(&typed("pailfs demo mnt --ttl 3"), &environment()).unwrap();
     assert_eq!(config.data, Path::new("/home/u/.local/share/pailfs/demo"));
-    assert_eq!(config.mount.mountpoint, Path::new("/work/mnt"));
+    assert_eq!(config.mount.mountpoint, Path::new("/here/mnt"));
     assert_eq!(config.mount.kernel.source_name, "s3://demo");
     assert_eq!(config.mount.vfs.ttl, Duration::from_secs(3));
     assert!(config.mount.stays_in_front);

@@ -68,8 +68,8 @@ impl Client {
         let mut nodes = BTreeMap::new();
         let mut to_read = vec![String::new()];
         while let Some(directory) = to_read.pop() {
-            let names = self.list(&directory).await.unwrap();
-            let names = String::from_utf8(names).unwrap();
+            let names = self.list(&directory).await.expect("a directory is listed");
+            let names = String::from_utf8(names).expect("names are UTF-8");
             for name in names.lines() {
                 let path = join(&directory, name);
                 let node = match self.read(&path).await {

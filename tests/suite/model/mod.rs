@@ -5,6 +5,7 @@
 //! tree must be, also as a fresh mount sees it, and nothing may be left open or known.
 
 mod client;
+mod faults;
 mod steps;
 mod tree;
 
@@ -37,11 +38,7 @@ struct World {
 
 impl World {
     async fn new() -> Self {
-        let clock: Arc<dyn Clock> =
-            Arc::new(VirtualClock::starting_at(SystemTime::UNIX_EPOCH + TTL * 1_000_000));
-        let store: Arc<dyn ObjectStore> =
-            Arc::new(Model::in_memory(Arc::clone(&clock), ModelOptions::default()));
-        store.create_bucket(BUCKET, CreateBucket::default()).await.unwrap();
+        let (store, clock) = empty_bucket().await;
         let client = mount(&store, &clock).await;
         Self { store, clock, client, tree: Tree::default() }
     }
@@ -69,7 +66,10 @@ impl World {
             return;
         }
         let payload = Payload::from(bytes::Bytes::from(content));
-        self.store.put_object(BUCKET, path, payload, WriteOptions::default()).await.unwrap();
+        self.store
+            .put_object(BUCKET, path, payload, WriteOptions::default())
+            .await
+            .expect("the store takes it");
         tokio::time::advance(TTL).await;
     }
 
@@ -77,7 +77,10 @@ impl World {
         if !self.tree.delete_outside(path) {
             return;
         }
-        self.store.delete_object(BUCKET, path, DeleteObject::default()).await.unwrap();
+        self.store
+            .delete_object(BUCKET, path, DeleteObject::default())
+            .await
+            .expect("the store takes it");
         tokio::time::advance(TTL).await;
     }
 
@@ -91,23 +94,38 @@ impl World {
     }
 }
 
+/// A store with one bucket, and a clock that follows tokio's.
+async fn empty_bucket() -> (Arc<dyn ObjectStore>, Arc<dyn Clock>) {
+    let clock: Arc<dyn Clock> =
+        Arc::new(VirtualClock::starting_at(SystemTime::UNIX_EPOCH + TTL * 1_000_000));
+    let store: Arc<dyn ObjectStore> =
+        Arc::new(Model::in_memory(Arc::clone(&clock), ModelOptions::default()));
+    store.create_bucket(BUCKET, CreateBucket::default()).await.expect("a new bucket");
+    (store, clock)
+}
+
 async fn mount(store: &Arc<dyn ObjectStore>, clock: &Arc<dyn Clock>) -> Client {
     let source = Source::Prefix { bucket: BUCKET.to_owned(), prefix: String::new() };
     let options = Options { ttl: TTL, part_bytes: 5 << 20, ..Options::default() };
-    let vfs = Vfs::new(Arc::clone(store), source, options, Arc::clone(clock)).await.unwrap();
+    let vfs = Vfs::new(Arc::clone(store), source, options, Arc::clone(clock))
+        .await
+        .expect("the store takes it");
     Client::new(vfs)
 }
 
-fn run(steps: Vec<Step>) {
+/// Runs in virtual time.
+fn in_virtual_time(test: impl Future<Output = ()>) {
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build();
-    runtime.unwrap().block_on(async {
-        let mut world = World::new().await;
-        for step in steps {
-            world.run(step).await;
-        }
-        world.check().await;
-    });
+    runtime.expect("a runtime").block_on(test);
+}
+
+async fn run(steps: Vec<Step>) {
+    let mut world = World::new().await;
+    for step in steps {
+        world.run(step).await;
+    }
+    world.check().await;
 }
 
 proptest! {
@@ -115,6 +133,6 @@ proptest! {
 
     #[test]
     fn the_mount_is_a_tree_of_files(steps in steps()) {
-        run(steps);
+        in_virtual_time(run(steps));
     }
 }

@@ -42,6 +42,11 @@ impl Tree {
     /// What another program did, if it makes sense: no file where a directory is or below a
     /// file. It makes no markers.
     pub(super) fn put_outside(&mut self, path: &str, content: &[u8]) -> bool {
+        if let Some(directory) = path.strip_suffix('/') {
+            self.nodes.insert(directory.to_owned(), Node::Directory);
+            self.marked.insert(directory.to_owned());
+            return true;
+        }
         if self.nodes.get(path) == Some(&Node::Directory) || self.parent(path) == Err(Errno::NOTDIR)
         {
             return false;

@@ -1,0 +1,200 @@
+//! Exhaustive single faults: each action is done once for every call that it makes to the store,
+//! with that call failing, before it takes effect or after.
+//!
+//! Whatever fails: what the program was told is true, every file is whole under its old name or
+//! its new one, nothing is left open, known or half uploaded, and the mount goes on.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use pailfs::store::ObjectStore;
+use pailfs::store::error::{ErrorKind, StoreError};
+use pailfs::store::faulty::{Faulty, When};
+use pailfs::store::types::{ListUploads, Payload, WriteOptions};
+
+use crate::model::client::Client;
+use crate::model::steps::Action;
+use crate::model::tree::{Node, Tree};
+use crate::model::{BUCKET, TTL, empty_bucket, in_virtual_time, mount};
+
+/// More than two parts.
+const LARGE_BYTES: usize = 12 << 20;
+/// An action makes fewer calls than this.
+const CALLS_MAX: usize = 60;
+
+type Snapshot = BTreeMap<String, Node>;
+
+fn put(path: &str, content: &[u8]) -> Action {
+    Action::Write { path: path.to_owned(), content: content.to_vec() }
+}
+
+fn large(byte: u8) -> Vec<u8> {
+    (0..LARGE_BYTES).map(|index| byte ^ (index >> 12) as u8).collect()
+}
+
+/// Runs `action` on a mount that was prepared with `before`, failing every call in turn.
+#[track_caller]
+fn check(before: &[(&str, Vec<u8>)], action: &Action) {
+    for when in [When::Before, When::After] {
+        for number in 0..CALLS_MAX {
+            let mut fired = false;
+            in_virtual_time(async { fired = check_one(before, action, number, when).await });
+            if !fired {
+                assert!(number > 0, "{action:?} makes no call");
+                break;
+            }
+            assert!(number + 1 < CALLS_MAX, "{action:?} makes too many calls");
+        }
+    }
+}
+
+/// Fails the call of that number; false if the action makes fewer.
+async fn check_one(before: &[(&str, Vec<u8>)], action: &Action, number: usize, when: When) -> bool {
+    let (store, clock) = empty_bucket().await;
+    let mut tree = Tree::default();
+    for (path, content) in before {
+        tree.put_outside(path, content);
+        let payload = Payload::from(bytes::Bytes::from(content.clone()));
+        let written = store.put_object(BUCKET, path, payload, WriteOptions::default()).await;
+        written.expect("the store takes it");
+    }
+    let faulty = Arc::new(Faulty::new(Arc::clone(&store)));
+    let client = mount(&(Arc::clone(&faulty) as Arc<dyn ObjectStore>), &clock).await;
+    let first = faulty.calls().len();
+    let lost = StoreError::new(ErrorKind::Forbidden, "AccessDenied", "failed on purpose");
+    faulty.fail_call(first + number, lost, when);
+
+    let was = tree.all();
+    let expected = tree.run(action);
+    let told = client.run(action).await;
+    let calls = faulty.calls();
+    let failed = calls.get(first + number);
+    faulty.heal();
+    tokio::time::advance(TTL).await;
+    let context = format!("{action:?} with {failed:?} failing {when:?}: told {told:?}");
+    let now = mount(&store, &clock).await.all().await;
+    match told {
+        Ok(content) => {
+            assert_eq!(Ok(content), expected, "{context}");
+            check_same(&now, &tree.all(), &context);
+        }
+        Err(_) => check_nothing_lost(&now, &was, &tree.all(), &context),
+    }
+    check_goes_on(&client, &now, &context).await;
+    check_uploads(&*store, failed, &context).await;
+    failed.is_some()
+}
+
+fn check_same(now: &Snapshot, expected: &Snapshot, context: &str) {
+    assert!(now == expected, "{context}: now {:?}", now.keys());
+}
+
+/// Every file is what it was or what it was to become, and none is gone that is in both.
+fn check_nothing_lost(now: &Snapshot, was: &Snapshot, becomes: &Snapshot, context: &str) {
+    for (path, node) in now {
+        let known = [was.get(path), becomes.get(path)];
+        assert!(known.contains(&Some(node)), "{context}: {path} is neither old nor new");
+    }
+    for (path, node) in was {
+        let stays = becomes.get(path).is_some();
+        let elsewhere = now.values().any(|other| other == node);
+        let removed = !becomes.values().any(|other| other == node);
+        assert!(now.contains_key(path) || !stays, "{context}: {path} is gone");
+        assert!(elsewhere || removed || stays, "{context}: the bytes of {path} are gone");
+    }
+}
+
+async fn check_goes_on(client: &Client, now: &Snapshot, context: &str) {
+    check_same(&client.all().await, now, context);
+    let after = client.run(&put("after", b"x")).await;
+    assert_eq!(after, Ok(Vec::new()), "{context}: the mount goes on");
+    client.check_nothing_left();
+}
+
+/// No upload is left, except where S3 kept one whose id was lost or refused to abort it.
+async fn check_uploads(
+    store: &dyn ObjectStore,
+    failed: Option<&(&'static str, String)>,
+    context: &str,
+) {
+    let uploads = store.list_uploads(BUCKET, ListUploads::default()).await;
+    let count = uploads.expect("uploads are listed").uploads.len();
+    let is_excused = failed
+        .is_some_and(|(operation, _)| matches!(*operation, "create_multipart" | "abort_multipart"));
+    assert!(count == 0 || is_excused, "{context}: {count} uploads are left");
+}
+
+#[test]
+fn a_new_file_is_written_or_the_program_is_told() {
+    check(&[("other", b"o".to_vec())], &put("new", b"content"));
+}
+
+#[test]
+fn a_file_is_replaced_or_stays() {
+    check(&[("file", b"old".to_vec())], &put("file", b"new content"));
+}
+
+#[test]
+fn a_large_file_is_written_or_the_program_is_told() {
+    check(&[("dir/other", b"o".to_vec())], &put("dir/new", &large(1)));
+}
+
+#[test]
+fn a_large_file_is_replaced_or_stays() {
+    check(&[("file", large(1))], &put("file", &large(2)));
+}
+
+#[test]
+fn a_small_file_grows_or_stays() {
+    let action = Action::Append { path: "file".into(), content: b" and more".to_vec() };
+    check(&[("file", b"some".to_vec())], &action);
+}
+
+#[test]
+fn a_large_file_grows_or_stays() {
+    let action = Action::Append { path: "file".into(), content: b" and more".to_vec() };
+    check(&[("file", large(1))], &action);
+}
+
+#[test]
+fn a_file_is_cut_or_stays() {
+    check(&[("file", large(1))], &Action::Truncate { path: "file".into(), bytes: 10 });
+    check(&[("file", large(1))], &Action::Truncate { path: "file".into(), bytes: 6 << 20 });
+}
+
+#[test]
+fn a_renamed_file_is_under_one_name_or_the_other() {
+    let action = Action::Rename { from: "dir/old".into(), to: "new".into() };
+    check(&[("dir/old", b"content".to_vec())], &action);
+}
+
+#[test]
+fn a_file_is_renamed_over_another_or_both_stay() {
+    let action = Action::Rename { from: "source".into(), to: "target".into() };
+    check(&[("source", b"source".to_vec()), ("target", b"target".to_vec())], &action);
+}
+
+#[test]
+fn a_removed_file_leaves_its_directory() {
+    check(&[("dir/file", b"x".to_vec())], &Action::Unlink { path: "dir/file".into() });
+}
+
+#[test]
+fn a_directory_is_made_or_the_program_is_told() {
+    check(&[], &Action::Mkdir { path: "dir".into() });
+}
+
+#[test]
+fn an_empty_directory_is_removed_or_stays() {
+    check(&[("dir/", Vec::new())], &Action::Rmdir { path: "dir".into() });
+}
+
+#[test]
+fn reading_gives_every_byte_or_an_error() {
+    check(&[("file", large(3))], &Action::Read { path: "file".into() });
+}
+
+#[test]
+fn a_listing_gives_every_name_or_an_error() {
+    check(&[("dir/a", b"a".to_vec())], &Action::List { path: "dir".into() });
+}
