@@ -66,6 +66,7 @@ impl From<StoreError> for Failure {
 }
 
 #[track_caller]
+#[expect(clippy::needless_pass_by_value, reason = "what is expected is made where it is said")]
 pub(super) fn equal<T: PartialEq + Debug>(what: &str, got: T, expected: T) -> Outcome {
     if got == expected {
         return Ok(());

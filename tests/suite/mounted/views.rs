@@ -106,14 +106,14 @@ fn the_root_of_an_account_lists_its_buckets() {
     let bucket = &site.bucket.name;
     site.bucket.put("dir/file", "text");
     let mount = site.mount_source("/", &[]);
-    assert_eq!(mount.names(""), [bucket.clone()]);
+    assert_eq!(mount.names(""), [bucket.as_str()]);
     assert_eq!(mount.shell(&format!("cat {bucket}/dir/file")).ok(), "text");
     mount.shell(&format!("mkdir made-here && cp {bucket}/dir/file made-here/copy")).ok();
     assert_eq!(mount.names(""), ["made-here".to_owned(), bucket.clone()]);
     check_errno(fs::remove_dir(mount.path("made-here")), Errno::NOTEMPTY);
     mount.shell(&format!("mv made-here/copy {bucket}/moved && rmdir made-here")).ok();
     assert_eq!(site.bucket.get("moved").as_deref(), Some(b"text".as_slice()));
-    assert_eq!(mount.names(""), [bucket.clone()]);
+    assert_eq!(mount.names(""), [bucket.as_str()]);
     check_errno(fs::write(mount.path("file"), "x"), Errno::PERM);
     check_errno(fs::create_dir(mount.path("Not_A_Bucket")), Errno::INVAL);
     check_errno(fs::create_dir(mount.path(bucket)), Errno::EXIST);

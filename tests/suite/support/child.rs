@@ -23,10 +23,10 @@ pub(crate) struct Child {
     log: PathBuf,
 }
 
-/// What the guard does when its input ends or its time is over. `$1` is the child, `$2` a
-/// mountpoint or empty.
-const GUARD: &str = "timeout 300 cat >/dev/null; kill -KILL -- \"-$1\"; \
-                     if [ -n \"$2\" ]; then umount -l \"$2\"; fi";
+/// What the guard does when its input ends or its time is over. `$1` is the child, `$2` its
+/// log, `$3` a mountpoint or empty: a mount that hangs must not hang the tests with it.
+const GUARD: &str = "timeout \"$(if [ -n \"$3\" ]; then echo 300; else echo 0; fi)\" cat >/dev/null; kill -KILL -- \"-$1\"; rm -f \"$2\"; \
+                     if [ -n \"$3\" ]; then umount -l \"$3\"; fi";
 
 /// Bytes of the log that are shown.
 const LOG_BYTES_SHOWN: usize = 6000;
@@ -44,7 +44,7 @@ impl Child {
         let process = command.spawn().unwrap_or_else(|error| panic!("{name}: {error}"));
         let guard = Command::new("sh")
             .args(["-c", GUARD, "guard", &process.id().to_string()])
-            .arg(mountpoint)
+            .args([&log, mountpoint])
             .stdin(Stdio::piped())
             .stdout(Stdio::null())
             .stderr(Stdio::null())

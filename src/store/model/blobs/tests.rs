@@ -1,3 +1,5 @@
+//! Bytes in memory and in files, for as long as somebody reads them.
+
 use super::*;
 use crate::store::error::StoreResult;
 use crate::store::model::blobs::directory::BlobDirectory;

@@ -1,3 +1,5 @@
+//! Pages of keys and versions: order, prefixes, tokens.
+
 use super::*;
 use std::sync::Arc;
 

@@ -1,3 +1,5 @@
+//! Which parts make an object, and with which checksum.
+
 use super::*;
 
 const MIN: u64 = 10;

@@ -1,3 +1,5 @@
+//! Versions, markers and conditions of one key.
+
 use super::*;
 use crate::store::types::ETag;
 

@@ -1,3 +1,5 @@
+//! Bodies on their way out and in: order, length, checksums.
+
 use futures_util::{StreamExt, TryStreamExt};
 use http_body_util::BodyExt;
 

@@ -1,3 +1,5 @@
+//! Limits of a request, regions, and what is sent again, against a server of canned answers.
+
 use bytes::Bytes;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};

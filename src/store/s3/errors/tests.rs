@@ -1,3 +1,5 @@
+//! What S3 says, and what it means.
+
 use std::net::TcpListener;
 use std::time::Duration;
 

@@ -1,3 +1,5 @@
+//! Copies, batches, and keys that XML has no way to write.
+
 use super::*;
 use crate::store::types::{Conditions, ETag, ObjectAttributes, Tags};
 

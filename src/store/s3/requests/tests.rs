@@ -1,3 +1,5 @@
+//! Our words as headers, queries and documents.
+
 use std::collections::BTreeMap;
 
 use aws_sdk_s3::primitives::SdkBody;

@@ -1,3 +1,5 @@
+//! How long a request is waited for, in either direction.
+
 use std::future::pending;
 
 use aws_smithy_runtime_api::http::StatusCode;
