@@ -201,6 +201,32 @@ const LONG_TEXT: &str = {
     }
 };
 
+/// The statements in bold of `docs/semantics.md`, as names of tests.
+fn statements(text: &str) -> BTreeSet<String> {
+    let words = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    words.split("**").skip(1).step_by(2).map(|statement| statement.replace(' ', "_")).collect()
+}
+
+/// The names of the tests in a file.
+fn test_names(text: &str) -> BTreeSet<String> {
+    let after_marks = text.split("#[test]\n").skip(1);
+    let names = after_marks.filter_map(|rest| rest.trim_start().strip_prefix("fn "));
+    names.filter_map(|rest| rest.split('(').next()).map(str::to_owned).collect()
+}
+
+#[test]
+fn every_statement_on_semantics_is_a_test_on_a_real_mount() {
+    let stated = statements(&fs::read_to_string("docs/semantics.md").expect("the statements"));
+    let folders = ["tests/suite/mounted/", "tests/suite/faults/"];
+    let sources = repository().into_iter();
+    let on_mounts = sources.filter(|source| folders.iter().any(|at| source.path.starts_with(at)));
+    let tested = on_mounts.flat_map(|source| test_names(&source.text)).collect::<BTreeSet<_>>();
+    let untested: Vec<_> = stated.difference(&tested).collect();
+    let unstated: Vec<_> = tested.difference(&stated).collect();
+    assert!(untested.is_empty(), "stated in docs/semantics.md without a test: {untested:?}");
+    assert!(unstated.is_empty(), "tests that docs/semantics.md does not state: {unstated:?}");
+}
+
 #[test]
 fn the_repository_keeps_every_rule() {
     let sources = repository();
