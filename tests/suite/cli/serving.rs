@@ -1,10 +1,9 @@
 //! `pailfs serve` and `pailfs demo`: an S3 without an account.
 
-use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
-use crate::support::child::Child;
+use crate::support::child::{Child, Leftover};
 use crate::support::command::run;
 use crate::support::mount::Mountpoint;
 use crate::support::servers::{Keys, connect};
@@ -32,7 +31,7 @@ fn serve_answers_the_aws_command_line_until_it_is_terminated() {
     let mut command = Command::new(tools::pailfs());
     command.args(["serve", "--listen", "127.0.0.1:0", "--data"]).arg(directory.path());
     command.args(["--access-key", "the-key", "--secret-key", "the-secret"]);
-    let mut child = Child::spawn("serve", command, Path::new(""));
+    let mut child = Child::spawn("serve", command, Leftover::Directory(directory.path()));
     let endpoint = said(&child, "http://127.0.0.1:");
     let aws = |arguments: &[&str]| {
         let mut command = Command::new(tools::tool("aws"));
@@ -62,7 +61,7 @@ fn serve_makes_up_keys_and_lets_nobody_else_in() {
     let directory = tempfile::tempdir().expect("a temporary directory");
     let mut command = Command::new(tools::pailfs());
     command.args(["serve", "--listen", "127.0.0.1:0", "--data"]).arg(directory.path());
-    let child = Child::spawn("serve", command, Path::new(""));
+    let child = Child::spawn("serve", command, Leftover::Directory(directory.path()));
     let endpoint = said(&child, "http://127.0.0.1:");
     let store = connect(&endpoint, &Keys::default());
     let listed = crate::support::runtime::block_on(store.list_buckets());
@@ -76,7 +75,7 @@ fn a_demo_is_a_mount_that_remembers() {
     let demo = || {
         let mut command = Command::new(tools::pailfs());
         command.arg("demo").arg(mountpoint.path()).arg("--data").arg(data.path());
-        let mut child = Child::spawn("demo", command, mountpoint.path());
+        let mut child = Child::spawn("demo", command, Leftover::Mount(mountpoint.path()));
         let what = "the demo is mounted";
         until(what, PATIENCE, || child.ended().is_some() || mountpoint.is_mounted());
         assert!(child.ended().is_none(), "the demo goes on: {}", child.log());

@@ -23,17 +23,28 @@ pub(crate) struct Child {
     log: PathBuf,
 }
 
-/// What the guard does when its input ends or its time is over. `$1` is the child, `$2` its
-/// log, `$3` a mountpoint or empty: a mount that hangs must not hang the tests with it.
-const GUARD: &str = "timeout \"$(if [ -n \"$3\" ]; then echo 300; else echo 0; fi)\" cat >/dev/null; kill -KILL -- \"-$1\"; rm -f \"$2\"; \
-                     if [ -n \"$3\" ]; then umount -l \"$3\"; fi";
+/// What is left of a child that is ended too late to clean up.
+#[derive(Clone, Copy)]
+pub(crate) enum Leftover<'a> {
+    /// A directory with its data.
+    Directory(&'a Path),
+    /// A mountpoint. A mount that hangs must not hang the tests with it: its time is limited.
+    Mount(&'a Path),
+}
+
+/// What the guard does when its input ends: `$1` is the child, `$2` its log, `$3` what is left.
+const GUARD_DIRECTORY: &str = "cat >/dev/null; kill -s KILL -- \"-$1\"; rm -rf \"$2\" \"$3\"";
+
+/// The same, or when its time is over.
+const GUARD_MOUNT: &str =
+    "timeout 300 cat >/dev/null; kill -s KILL -- \"-$1\"; rm -f \"$2\"; umount -l \"$3\"";
 
 /// Bytes of the log that are shown.
 const LOG_BYTES_SHOWN: usize = 6000;
 
 impl Child {
-    /// Starts the command; `mountpoint` is what to unmount if all else fails.
-    pub(crate) fn spawn(name: &'static str, mut command: Command, mountpoint: &Path) -> Self {
+    /// Starts the command.
+    pub(crate) fn spawn(name: &'static str, mut command: Command, leftover: Leftover<'_>) -> Self {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let count = COUNT.fetch_add(1, Ordering::Relaxed);
         let file = format!("{name}-{}-{count}.log", std::process::id());
@@ -42,9 +53,13 @@ impl Child {
         let error = output.try_clone().expect("a log file");
         let command = command.stdin(Stdio::null()).stdout(output).stderr(error).process_group(0);
         let process = command.spawn().unwrap_or_else(|error| panic!("{name}: {error}"));
+        let (script, left) = match leftover {
+            Leftover::Directory(path) => (GUARD_DIRECTORY, path),
+            Leftover::Mount(path) => (GUARD_MOUNT, path),
+        };
         let guard = Command::new("sh")
-            .args(["-c", GUARD, "guard", &process.id().to_string()])
-            .args([&log, mountpoint])
+            .args(["-c", script, "guard", &process.id().to_string()])
+            .args([&log, left])
             .stdin(Stdio::piped())
             .stdout(Stdio::null())
             .stderr(Stdio::null())

@@ -9,7 +9,7 @@ use rustix::mount::{UnmountFlags, unmount};
 use tempfile::TempDir;
 
 use crate::support::bucket::Bucket;
-use crate::support::child::Child;
+use crate::support::child::{Child, Leftover};
 use crate::support::command::{Output, shell};
 use crate::support::servers::{Kind, REGION, Server, ministack};
 use crate::support::{tools, wait};
@@ -67,7 +67,7 @@ impl Site {
         command.arg("mount").arg(source).arg(mountpoint.path()).arg("-f");
         command.args(["--endpoint-url", &self.server().endpoint(), "--region", REGION]);
         command.args(arguments).envs(self.server().environment());
-        let mut child = Child::spawn("mount", command, mountpoint.path());
+        let mut child = Child::spawn("mount", command, Leftover::Mount(mountpoint.path()));
         let ready = wait::poll(PATIENCE, || {
             let ended = child.ended();
             assert!(ended.is_none(), "the mount ended with {ended:?}: {}", child.log());

@@ -2,7 +2,7 @@
 
 use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
@@ -14,7 +14,7 @@ use pailfs::store::s3::{CredentialSource, S3Client, S3Options};
 use pailfs::store::types::{CreateBucket, DeleteObject, Payload, WriteOptions};
 use tempfile::TempDir;
 
-use crate::support::child::Child;
+use crate::support::child::{Child, Leftover};
 use crate::support::{ports, runtime, tools, wait};
 
 /// The region of every server here.
@@ -51,6 +51,8 @@ pub(crate) struct Server {
     port: u16,
     child: Option<Child>,
     directory: TempDir,
+    /// Sockets that it makes elsewhere and leaves there.
+    sockets: Vec<PathBuf>,
 }
 
 /// ministack takes seconds to start: all tests share one, each in its own buckets.
@@ -63,7 +65,8 @@ impl Server {
     /// Starts it and waits until it takes an object.
     pub(crate) fn start(kind: Kind) -> Self {
         let directory = tempfile::tempdir().expect("a temporary directory");
-        let mut server = Self { kind, port: ports::free(), child: None, directory };
+        let mut server =
+            Self { kind, port: ports::free(), child: None, directory, sockets: Vec::new() };
         server.resume();
         server
     }
@@ -75,17 +78,18 @@ impl Server {
 
     /// Starts it again on the same port with the same data.
     pub(crate) fn resume(&mut self) {
+        let directory = self.directory.path();
         let command = match self.kind {
-            Kind::Pailfs => pailfs(self.port, self.directory.path()),
-            Kind::Ministack => ministack_command(self.port, self.directory.path()),
-            Kind::Seaweedfs => seaweedfs(self.port, self.directory.path()),
+            Kind::Pailfs => pailfs(self.port, directory),
+            Kind::Ministack => ministack_command(self.port, directory),
+            Kind::Seaweedfs => seaweedfs(self.port, directory, &mut self.sockets),
         };
         let name = match self.kind {
             Kind::Pailfs => "server",
             Kind::Ministack => "ministack",
             Kind::Seaweedfs => "seaweedfs",
         };
-        let mut child = Child::spawn(name, command, Path::new(""));
+        let mut child = Child::spawn(name, command, Leftover::Directory(directory));
         let store = self.store();
         let ready = wait::poll(START, || {
             let ended = child.ended();
@@ -117,6 +121,15 @@ impl Server {
             ("AWS_SHARED_CREDENTIALS_FILE", "/dev/null".to_owned()),
             ("AWS_EC2_METADATA_DISABLED", "true".to_owned()),
         ]
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.child = None;
+        for socket in &self.sockets {
+            drop(std::fs::remove_file(socket));
+        }
     }
 }
 
@@ -164,7 +177,7 @@ fn ministack_command(port: u16, directory: &Path) -> Command {
     command
 }
 
-fn seaweedfs(port: u16, directory: &Path) -> Command {
+fn seaweedfs(port: u16, directory: &Path, sockets: &mut Vec<PathBuf>) -> Command {
     let keys = Keys::default();
     let identities = serde_json::json!({ "identities": [{
         "name": "test",
@@ -180,12 +193,18 @@ fn seaweedfs(port: u16, directory: &Path) -> Command {
     // Two ports each, or it takes those of a fixed distance, free or not.
     for part in ["master", "volume", "filer"] {
         command.arg(format!("-{part}.port={}", ports::free()));
-        command.arg(format!("-{part}.port.grpc={}", ports::free()));
     }
-    command.arg(format!("-s3.port.grpc={}", ports::free()));
+    for part in ["master", "volume", "filer", "s3"] {
+        let port = ports::free();
+        command.arg(format!("-{part}.port.grpc={port}"));
+        sockets.push(PathBuf::from(format!("/tmp/seaweedfs-{part}-grpc-{port}.sock")));
+    }
+    for part in ["filer", "s3"] {
+        command.arg(format!("-{part}.localSocket={}", directory.join(part).display()));
+    }
     command.args(["-s3.port.iceberg=0", "-s3.port.lance=0", "-master.telemetry=false"]);
     // Every bucket takes volumes of its own, seven unless told: few and small ones do here.
     command.args(["-volume.max=0", "-master.volumeSizeLimitMB=64"]);
-    command.env("WEED_MASTER_VOLUME_GROWTH_COPY_1", "1");
+    command.env("WEED_MASTER_VOLUME_GROWTH_COPY_1", "1").env("TMPDIR", directory);
     command
 }
