@@ -28,6 +28,7 @@ mod state;
 mod uploads;
 mod writes;
 
+use std::fs::File;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -108,6 +109,8 @@ impl Model {
         let failed = |error| refusal::internal("the directory can't be used", error);
         let blobs = BlobDirectory::open(directory.join(BLOBS_DIRECTORY)).map_err(failed)?;
         let journal = Journal::open(&directory.join(JOURNAL_FILE))?;
+        // The names of the two, which may be new.
+        File::open(directory).and_then(|directory| directory.sync_all()).map_err(failed)?;
         let mut table = BlobTable::new(Arc::clone(&blobs));
         let state = journal.load(&mut table)?;
         // What was received but never committed, or committed to be gone but not yet removed.

@@ -6,10 +6,9 @@ use std::time::SystemTime;
 use bytes::Bytes;
 use futures_util::{StreamExt as _, stream};
 
-use crate::store::clock::SystemClock;
-use crate::store::clock::VirtualClock;
+use crate::store::clock::{SystemClock, VirtualClock};
 use crate::store::types::{
-    ChecksumAlgorithm, ChecksumType, Conditions, ETag, ObjectAttributes, Restore,
+    Checksum, ChecksumAlgorithm, ChecksumType, Conditions, ETag, ObjectAttributes, Restore,
 };
 
 const BUCKET: &str = "bucket";
@@ -95,10 +94,7 @@ async fn an_object_survives_a_restart_with_all_that_belongs_to_it() {
     let directory = tempfile::tempdir().unwrap();
     let model = opened_with_bucket(directory.path()).await;
     let tags = Tags::from([("a".to_owned(), "b".to_owned())]);
-    let checksum = crate::store::types::Checksum {
-        algorithm: ChecksumAlgorithm::Crc32C,
-        value: "4waSgw==".to_owned(),
-    };
+    let checksum = Checksum { algorithm: ChecksumAlgorithm::Crc32C, value: "4waSgw==".to_owned() };
     let write = WriteOptions {
         attributes: rich_attributes(),
         tags: Some(tags.clone()),
@@ -379,15 +375,34 @@ async fn an_archived_object_is_restored_in_the_clocks_own_time() {
 #[tokio::test]
 async fn a_body_that_is_not_what_its_checksum_says_is_refused() {
     let model = in_memory().await;
-    let checksum = Some(crate::store::types::Checksum {
-        algorithm: ChecksumAlgorithm::Crc32C,
-        value: "AAAAAA==".to_owned(),
-    });
+    let checksum =
+        Some(Checksum { algorithm: ChecksumAlgorithm::Crc32C, value: "AAAAAA==".to_owned() });
     let options = WriteOptions { checksum, ..WriteOptions::default() };
     let error = model.put_object(BUCKET, "k", body("text"), options).await.unwrap_err();
     assert_eq!(error.code, "BadDigest");
     let head = model.head_object(BUCKET, "k", HeadObject::default()).await;
     assert_eq!(head.unwrap_err().code, "NoSuchKey");
+}
+
+#[tokio::test]
+async fn a_completed_upload_is_checked_against_the_checksum_of_the_whole() {
+    let model = in_memory().await;
+    let crc = Some((ChecksumAlgorithm::Crc32, ChecksumType::FullObject));
+    let expect = |value: &str| CompleteMultipart {
+        checksum: Some(Checksum { algorithm: ChecksumAlgorithm::Crc32, value: value.to_owned() }),
+        ..CompleteMultipart::default()
+    };
+    for (checksum, value, expected) in [
+        (crc, "AAAAAA==", Some("BadDigest")),
+        (None, "y/Q5Jg==", Some("InvalidRequest")),
+        (crc, "y/Q5Jg==", None),
+    ] {
+        let create = CreateMultipart { checksum, ..CreateMultipart::default() };
+        let id = model.create_multipart(BUCKET, "k", create).await.unwrap();
+        let part = upload_part(&model, upload("k", &id), 1, "123456789").await;
+        let result = model.complete_multipart(upload("k", &id), vec![part], expect(value)).await;
+        assert_eq!(result.err().map(|error| error.code).as_deref(), expected);
+    }
 }
 
 #[tokio::test]

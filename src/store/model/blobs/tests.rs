@@ -1,3 +1,5 @@
+//! Bytes in and out, in memory and in files alike.
+
 use super::*;
 use crate::store::error::StoreResult;
 use crate::store::model::blobs::directory::BlobDirectory;

@@ -1,3 +1,5 @@
+//! Pages as a caller sees them, whole and one entry at a time.
+
 use super::*;
 use std::sync::Arc;
 

@@ -1,3 +1,5 @@
+//! Which lists of parts make an object.
+
 use super::*;
 
 const MIN: u64 = 10;

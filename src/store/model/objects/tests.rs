@@ -1,3 +1,5 @@
+//! What becomes of the versions of one key.
+
 use super::*;
 use crate::store::types::ETag;
 
