@@ -1,9 +1,56 @@
 //! What the user says: arguments, configuration, commands.
+//!
+//! The only room that knows clap, the environment, signals and the terminal. Words are typed
+//! (`args`), then meant (`config`), then done (`commands`).
+
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command line talks")]
+
+pub mod advice;
+pub mod args;
+pub mod commands;
+pub mod config;
+pub mod daemon;
+pub mod environment;
+pub mod lifetime;
+pub mod logging;
+pub mod mountpoint;
+pub mod runtime_file;
+pub mod source;
 
 use std::process::ExitCode;
+
+use crate::cli::args::{CommandName, Stop, Typed, UsageError};
+use crate::cli::commands::{demo, mount, serve, umount};
+
+/// Words that make no sense, as for every other command of the system.
+const EXIT_USAGE: u8 = 2;
 
 /// Runs the command that the process's arguments name.
 #[must_use]
 pub fn main() -> ExitCode {
-    ExitCode::SUCCESS
+    match args::parse(std::env::args_os().collect()) {
+        Ok(typed) => run(&typed).unwrap_or_else(|error| fail(&error)),
+        Err(Stop::Usage(error)) => fail(&error.into()),
+        Err(Stop::Clap(error)) => {
+            // A terminal that is gone needs no help.
+            let _gone = error.print();
+            u8::try_from(error.exit_code()).map_or(ExitCode::FAILURE, ExitCode::from)
+        }
+    }
+}
+
+fn run(typed: &Typed) -> anyhow::Result<ExitCode> {
+    let environment = environment::read();
+    match typed.command {
+        CommandName::Mount => mount::run(typed, &environment),
+        CommandName::Umount => umount::run(typed, &environment),
+        CommandName::Serve => serve::run(typed, &environment),
+        CommandName::Demo => demo::run(typed, &environment),
+    }
+}
+
+fn fail(error: &anyhow::Error) -> ExitCode {
+    eprintln!("pailfs: {error:#}");
+    let is_usage = error.downcast_ref::<UsageError>().is_some();
+    if is_usage { ExitCode::from(EXIT_USAGE) } else { ExitCode::FAILURE }
 }

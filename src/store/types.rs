@@ -198,6 +198,9 @@ pub struct WriteOptions {
     pub acl: Option<CannedAcl>,
     /// For `PutObject`: checked by S3 against the body. For `CreateMultipartUpload`: see there.
     pub checksum: Option<Checksum>,
+    /// For `PutObject` without a `checksum`: taken by the store and kept. Whoever streams a body
+    /// knows the algorithm before the value.
+    pub checksum_algorithm: Option<ChecksumAlgorithm>,
     /// Not used by `CreateMultipartUpload`: a multipart upload's conditions are those of its
     /// completion.
     pub conditions: Conditions,

@@ -34,6 +34,8 @@ pub enum VfsError {
     NotPermitted(String),
     #[error("{0}")]
     Unsupported(String),
+    #[error("{0}")]
+    CrossDevice(String),
     #[error("the object was replaced while it was open")]
     Stale,
     #[error("the file would exceed the largest object S3 can hold")]
@@ -63,6 +65,7 @@ impl VfsError {
             Self::Invalid(_) => Errno::INVAL,
             Self::NotPermitted(_) => Errno::PERM,
             Self::Unsupported(_) => Errno::OPNOTSUPP,
+            Self::CrossDevice(_) => Errno::XDEV,
             Self::Stale => Errno::STALE,
             Self::TooLarge => Errno::FBIG,
             Self::Deadline(_) => Errno::TIMEDOUT,
@@ -81,6 +84,7 @@ impl VfsError {
             | Self::NotEmpty
             | Self::NotDirectory
             | Self::IsDirectory
+            | Self::CrossDevice(_)
             | Self::ReadOnly => true,
             Self::Store(error) => error.kind == ErrorKind::NotFound,
             Self::BadHandle

@@ -1,28 +1,53 @@
 //! What a filesystem over objects is. Knows neither FUSE nor HTTP.
 //!
 //! [`Vfs`] is the whole of it: one method for each thing a program can ask of a file or a
-//! directory. Every method is `async` and ready at once where the answer is known, so that a
-//! caller may poll it once and only then decide to wait.
+//! directory, to be found in [`ops`]. Every method is `async` and ready at once where the answer
+//! is known, so that a caller may poll it once and only then decide to wait.
 
+pub mod budget;
+pub mod cache;
 pub mod error;
+pub mod namespace;
+pub mod ops;
 pub mod options;
+pub mod read;
 pub mod types;
+pub mod write;
 
 use std::sync::Arc;
-
-use bytes::Bytes;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, SystemTime};
 
 use crate::store::ObjectStore;
 use crate::store::clock::Clock;
-use crate::vfs::error::VfsResult;
+use crate::store::types::ListObjects;
+use crate::vfs::budget::Budget;
+use crate::vfs::error::{VfsError, VfsResult};
+use crate::vfs::namespace::inode::{Inodes, Location};
+use crate::vfs::namespace::names::DirPrefix;
+use crate::vfs::ops::handles::Handles;
 use crate::vfs::options::Options;
-use crate::vfs::types::{
-    Caller, DirEntry, Entry, Fh, FsStat, Ino, Listing, Lookup, OpenHow, Opened, Replace, Room,
-    SetAttr, Source,
-};
+use crate::vfs::read::Reader;
+use crate::vfs::read::plan::ReadLimits;
+use crate::vfs::types::Source;
+use crate::vfs::write::draft::Drafting;
+use crate::vfs::write::upload::Uploader;
+
+/// How many uploads of bytes a mount has under way at once.
+const UPLOADS_MAX: usize = 16;
 
 /// One mounted source.
-pub struct Vfs {}
+pub struct Vfs {
+    store: Arc<dyn ObjectStore>,
+    options: Options,
+    clock: Arc<dyn Clock>,
+    mounted_at: SystemTime,
+    inodes: Inodes,
+    handles: Handles,
+    reader: Arc<Reader>,
+    drafting: Drafting,
+    ending: AtomicBool,
+}
 
 /// What was still to be written when a mount ended.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
@@ -33,124 +58,89 @@ pub struct Drained {
     pub failed: Vec<(String, String)>,
 }
 
-#[expect(clippy::todo, reason = "signatures first")]
 impl Vfs {
-    /// Checks the source (unless [`Options::check`] is off) and makes its root.
+    /// Checks the source (unless [`Options::check`] is off) and makes its root. Must be called
+    /// inside a runtime, on which reading ahead and uploading then run.
     pub async fn new(
         store: Arc<dyn ObjectStore>,
         source: Source,
         options: Options,
         clock: Arc<dyn Clock>,
     ) -> VfsResult<Arc<Self>> {
-        todo!()
+        if options.check {
+            check_source(&*store, &source).await?;
+        }
+        let budget = Budget::new(options.memory_bytes_max);
+        let limits = ReadLimits::for_memory(options.memory_bytes_max, options.operation_timeout);
+        let root = match source {
+            Source::Account => Location::Account,
+            Source::Prefix { bucket, prefix } => {
+                Location::Directory { bucket: Arc::from(bucket), prefix: DirPrefix::root(&prefix) }
+            }
+        };
+        let reader = Reader::new(Arc::clone(&store), Arc::clone(&budget), limits);
+        let drafting = Drafting {
+            uploader: Uploader::new(Arc::clone(&store), UPLOADS_MAX),
+            budget,
+            reader: Arc::clone(&reader),
+            part_bytes: options.part_bytes,
+        };
+        Ok(Arc::new(Self {
+            reader,
+            drafting,
+            mounted_at: clock.wall(),
+            inodes: Inodes::new(root),
+            handles: Handles::default(),
+            ending: AtomicBool::new(false),
+            store,
+            options,
+            clock,
+        }))
     }
 
-    pub async fn lookup(&self, parent: Ino, name: &[u8]) -> VfsResult<Lookup> {
-        todo!()
+    /// Files and directories that are open; none are when every program has closed its own.
+    #[must_use]
+    pub fn open_handles(&self) -> usize {
+        self.handles.count()
     }
 
-    /// Takes back `count` lookups of an inode.
-    pub fn forget(&self, ino: Ino, count: u64) {
-        todo!()
+    /// Inodes that the kernel knows, the root among them.
+    #[must_use]
+    pub fn known_inodes(&self) -> usize {
+        self.inodes.count()
     }
 
-    pub async fn getattr(&self, ino: Ino, fh: Option<Fh>) -> VfsResult<Entry> {
-        todo!()
+    fn now(&self) -> Duration {
+        self.clock.monotonic()
     }
 
-    pub async fn setattr(&self, ino: Ino, fh: Option<Fh>, change: SetAttr) -> VfsResult<Entry> {
-        todo!()
+    fn ttl(&self) -> Duration {
+        self.options.ttl
     }
 
-    pub async fn mkdir(&self, parent: Ino, name: &[u8]) -> VfsResult<Entry> {
-        todo!()
+    /// Refuses a change where there may be none.
+    fn check_writable(&self) -> VfsResult<()> {
+        if self.options.read_only {
+            return Err(VfsError::ReadOnly);
+        }
+        if self.ending.load(Ordering::Acquire) {
+            return Err(VfsError::ShuttingDown);
+        }
+        Ok(())
     }
+}
 
-    pub async fn unlink(&self, parent: Ino, name: &[u8]) -> VfsResult<()> {
-        todo!()
+/// Fails where the source isn't there or isn't ours to list.
+async fn check_source(store: &dyn ObjectStore, source: &Source) -> VfsResult<()> {
+    match source {
+        Source::Account => {
+            store.list_buckets().await?;
+        }
+        Source::Prefix { bucket, prefix } => {
+            let options =
+                ListObjects { prefix: prefix.clone(), keys_max: Some(1), ..ListObjects::default() };
+            store.list_objects(bucket, options).await?;
+        }
     }
-
-    pub async fn rmdir(&self, parent: Ino, name: &[u8]) -> VfsResult<()> {
-        todo!()
-    }
-
-    pub async fn rename(
-        &self,
-        from: (Ino, &[u8]),
-        to: (Ino, &[u8]),
-        replace: Replace,
-    ) -> VfsResult<()> {
-        todo!()
-    }
-
-    pub async fn open(&self, ino: Ino, how: OpenHow) -> VfsResult<Opened> {
-        todo!()
-    }
-
-    pub async fn create(
-        &self,
-        parent: Ino,
-        name: &[u8],
-        how: OpenHow,
-    ) -> VfsResult<(Entry, Opened)> {
-        todo!()
-    }
-
-    /// Up to `bytes` bytes from `offset`; fewer only at the end of the file.
-    pub async fn read(&self, fh: Fh, offset: u64, bytes: u32) -> VfsResult<Bytes> {
-        todo!()
-    }
-
-    /// Takes all of `data` or fails.
-    pub async fn write(&self, fh: Fh, offset: u64, data: Bytes) -> VfsResult<()> {
-        todo!()
-    }
-
-    /// A descriptor of the handle is closed: what was written is in S3 when this succeeds.
-    pub async fn flush(&self, fh: Fh) -> VfsResult<()> {
-        todo!()
-    }
-
-    pub async fn fsync(&self, fh: Fh) -> VfsResult<()> {
-        todo!()
-    }
-
-    /// The last descriptor is gone.
-    pub async fn release(&self, fh: Fh) -> VfsResult<()> {
-        todo!()
-    }
-
-    pub async fn opendir(&self, ino: Ino) -> VfsResult<Opened> {
-        todo!()
-    }
-
-    /// Hands the entries after `offset` to `sink` until it is full or the directory ends.
-    /// With [`Listing::Entries`] each entry taken counts as a lookup, before the sink sees it.
-    pub async fn readdir(
-        &self,
-        fh: Fh,
-        offset: u64,
-        listing: Listing,
-        sink: &mut (dyn FnMut(&DirEntry<'_>) -> Room + Send),
-    ) -> VfsResult<()> {
-        todo!()
-    }
-
-    pub fn releasedir(&self, fh: Fh) {
-        todo!()
-    }
-
-    pub fn statfs(&self) -> FsStat {
-        todo!()
-    }
-
-    /// Whether S3 would let `caller` do it as far as the mount knows: `mask` as in `access(2)`.
-    pub async fn access(&self, ino: Ino, caller: Caller, mask: u32) -> VfsResult<()> {
-        todo!()
-    }
-
-    /// Writes what open files still hold and refuses every later change.
-    pub async fn drain(&self) -> Drained {
-        todo!()
-    }
+    Ok(())
 }

@@ -100,6 +100,7 @@ async fn an_object_survives_a_restart_with_all_that_belongs_to_it() {
         tags: Some(tags.clone()),
         acl: Some(crate::store::types::CannedAcl::PublicRead),
         checksum: Some(checksum.clone()),
+        checksum_algorithm: None,
         conditions: Conditions::absent(),
     };
     let written = model.put_object(BUCKET, "k", body("123456789"), write).await.unwrap();

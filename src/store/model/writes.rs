@@ -42,6 +42,7 @@ impl Model {
         let prepared = self.prepare(options.attributes, options.tags, options.acl)?;
         self.engine.read(|state| state.bucket(&name.bucket).map(drop))?;
         let algorithm = options.checksum.as_ref().map(|checksum| checksum.algorithm);
+        let algorithm = algorithm.or(options.checksum_algorithm);
         let received = self.place.receive(payload, algorithm).await?;
         check_checksum(options.checksum.as_ref(), &received.digests)?;
         let object = StoredObject {

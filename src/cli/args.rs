@@ -1,0 +1,336 @@
+//! What can be typed: commands and options, as data.
+//!
+//! [`OPTIONS`] has one row for each option. Help, parsing, `-o` and the manual read the rows,
+//! so that an option is added in one place. What a value means is `config`'s business.
+
+pub mod form;
+pub mod manual;
+pub mod mount_options;
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+
+use clap::{Arg, ArgAction, ArgMatches};
+
+use crate::cli::args::mount_options::KernelWords;
+
+/// The commands of the program.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum CommandName {
+    Mount,
+    Umount,
+    Serve,
+    Demo,
+}
+
+/// What the table of commands says of one.
+#[derive(Debug)]
+pub struct CommandRow {
+    pub command: CommandName,
+    pub name: &'static str,
+    pub about: &'static str,
+    /// In order; all must be given.
+    pub operands: &'static [Operand],
+}
+
+/// A word that stands by itself.
+#[derive(Debug)]
+pub struct Operand {
+    pub name: &'static str,
+    pub help: &'static str,
+}
+
+const SOURCE: Operand = Operand {
+    name: "SOURCE",
+    help: "BUCKET, BUCKET/PREFIX, s3://BUCKET[/PREFIX], or / for every bucket of the account",
+};
+const MOUNTPOINT: Operand = Operand { name: "MOUNTPOINT", help: "a directory" };
+
+/// Every command.
+pub const COMMANDS: &[CommandRow] = &[
+    CommandRow {
+        command: CommandName::Mount,
+        name: "mount",
+        about: "Mount buckets on a directory",
+        operands: &[SOURCE, MOUNTPOINT],
+    },
+    CommandRow {
+        command: CommandName::Umount,
+        name: "umount",
+        about: "Unmount, and wait until everything written is in S3",
+        operands: &[MOUNTPOINT],
+    },
+    CommandRow {
+        command: CommandName::Serve,
+        name: "serve",
+        about: "Serve the S3 API on a directory of this machine",
+        operands: &[],
+    },
+    CommandRow {
+        command: CommandName::Demo,
+        name: "demo",
+        about: "Try it without an account: a server, a bucket with some files, and the mount",
+        operands: &[MOUNTPOINT],
+    },
+];
+
+/// Whether an option stands by itself or takes a value.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Value {
+    None,
+    /// With the name that help gives it.
+    Named(&'static str),
+}
+
+/// What the table says of one option.
+#[derive(Debug)]
+pub struct OptionRow {
+    pub long: &'static str,
+    pub short: Option<char>,
+    pub value: Value,
+    /// Its name in `-o`; empty where it has none.
+    pub mount_option: &'static str,
+    /// In words; empty where there is none.
+    pub default: &'static str,
+    pub help: &'static str,
+    pub commands: &'static [CommandName],
+}
+
+const MOUNT: &[CommandName] = &[CommandName::Mount];
+const MOUNTS: &[CommandName] = &[CommandName::Mount, CommandName::Demo];
+const LOGGING: &[CommandName] = &[CommandName::Mount, CommandName::Demo, CommandName::Serve];
+const IN_FRONT: &[CommandName] = &[CommandName::Demo, CommandName::Serve];
+const SERVE: &[CommandName] = &[CommandName::Serve];
+
+/// The option that carries all those of mount(8).
+pub const MOUNT_OPTIONS: &str = "options";
+
+const fn row(
+    long: &'static str,
+    value: Value,
+    mount_option: &'static str,
+    default: &'static str,
+    commands: &'static [CommandName],
+) -> OptionRow {
+    OptionRow { long, short: None, value, mount_option, default, help: "", commands }
+}
+
+impl OptionRow {
+    const fn help(self, help: &'static str) -> Self {
+        Self { help, ..self }
+    }
+
+    const fn short(self, short: char) -> Self {
+        Self { short: Some(short), ..self }
+    }
+}
+
+/// Every option.
+pub const OPTIONS: &[OptionRow] = &[
+    row(MOUNT_OPTIONS, Value::Named("NAME[=VALUE],..."), "", "", MOUNT)
+        .short('o')
+        .help("Options as mount(8) and fstab(5) spell them; a comma in a value is written \\,"),
+    row("endpoint-url", Value::Named("URL"), "endpoint_url", "$AWS_ENDPOINT_URL_S3, $AWS_ENDPOINT_URL, the profile's, else AWS", MOUNT)
+        .help("The S3 server"),
+    row("region", Value::Named("REGION"), "region", "$AWS_REGION, the profile's, else us-east-1", MOUNT)
+        .help("The region to sign requests for; buckets elsewhere are found by themselves"),
+    row("profile", Value::Named("NAME"), "profile", "$AWS_PROFILE, else default", MOUNT)
+        .help("The profile of ~/.aws/config and ~/.aws/credentials"),
+    row("access-key-file", Value::Named("FILE"), "access_key_file", "the credentials every AWS tool finds", MOUNT)
+        .help("A file with ACCESS:SECRET, readable by its owner alone"),
+    row("no-sign-request", Value::None, "no_sign_request", "", MOUNT)
+        .help("Send no credentials: for public buckets"),
+    row("addressing", Value::Named("STYLE"), "addressing", "auto", MOUNT)
+        .help("Where requests name the bucket: path, virtual (in the host name), or auto: virtual for AWS, path for other servers"),
+    row("ca-bundle", Value::Named("FILE"), "ca_bundle", "$AWS_CA_BUNDLE", MOUNT)
+        .help("Certificates to trust besides the machine's own (PEM)"),
+    row("create-region", Value::Named("REGION"), "create_region", "the region of the requests", MOUNT)
+        .help("The region of buckets that mkdir creates"),
+    row("no-check", Value::None, "no_check", "", MOUNT)
+        .help("Mount without asking the server whether the bucket is there"),
+    row("read-only", Value::None, "ro", "", MOUNTS)
+        .short('r')
+        .help("Refuse every change"),
+    row("allow-other", Value::None, "allow_other", "", MOUNTS)
+        .help("Let other users in"),
+    row("permissions", Value::Named("on|off"), "permissions", "on", MOUNTS)
+        .help("Whether the kernel checks owner, group and mode; S3 checks the credentials either way"),
+    row("uid", Value::Named("UID"), "uid", "who mounts", MOUNTS)
+        .help("The owner of files that carry none"),
+    row("gid", Value::Named("GID"), "gid", "the group of who mounts", MOUNTS)
+        .help("The group of files that carry none"),
+    row("umask", Value::Named("OCTAL"), "umask", "022", MOUNTS)
+        .help("The permissions that files and directories without any of their own lack"),
+    row("ttl", Value::Named("SECONDS"), "ttl", "1", MOUNTS)
+        .help("How long changes made elsewhere may go unseen; 0 asks S3 at every open"),
+    row("memory", Value::Named("BYTES"), "memory", "a quarter of the machine's or the cgroup's, from 64M to 1G", MOUNTS)
+        .help("The most memory that file contents may take; K, M and G are understood"),
+    row("part-size", Value::Named("BYTES"), "part_size", "8M", MOUNTS)
+        .help("The first parts of a multipart upload, 5M to 5G; those of large files grow"),
+    row("timeout", Value::Named("SECONDS"), "timeout", "60", MOUNTS)
+        .help("How long an operation may wait for S3, retries included, before it fails"),
+    row("foreground", Value::None, "", "", MOUNT)
+        .short('f')
+        .help("Stay in front, and log to standard error"),
+    row("data", Value::Named("DIR"), "", "~/.local/share/pailfs/demo", &[CommandName::Demo])
+        .help("Where the demo's bucket is kept"),
+    row("data", Value::Named("DIR|:memory:"), "", ":memory:", SERVE)
+        .help("Where buckets are kept; :memory: forgets them at the end"),
+    row("listen", Value::Named("ADDRESS:PORT"), "", "127.0.0.1:9000", SERVE)
+        .help("Where to answer; port 0 takes any that is free"),
+    row("access-key", Value::Named("KEY"), "", "made up, and kept in DIR/keys", SERVE)
+        .help("Who may ask; with --secret-key"),
+    row("secret-key", Value::Named("SECRET"), "", "made up, and kept in DIR/keys", SERVE)
+        .help("What requests are signed with; other users of the machine can see it, DIR/keys they can't"),
+    row("region", Value::Named("REGION"), "", "us-east-1", SERVE)
+        .help("The region of buckets that are created without one"),
+    row("lazy", Value::None, "", "", &[CommandName::Umount])
+        .help("Detach even while programs use the mount, and don't wait for them"),
+    row("log", Value::Named("LEVEL"), "log", "warn", LOGGING)
+        .help("How much to log: error, warn, info, debug or trace"),
+    row(
+        "log-file",
+        Value::Named("FILE"),
+        "log_file",
+        "/var/log/pailfs/ or ~/.local/state/pailfs/; with -f standard error",
+        MOUNT,
+    )
+    .help("Where to log"),
+    row("log-file", Value::Named("FILE"), "", "standard error", IN_FRONT).help("Where to log"),
+];
+
+/// What was typed, option by option; the last one counts where one came twice.
+#[derive(Debug)]
+pub struct Typed {
+    pub command: CommandName,
+    /// As many as the command has.
+    pub operands: Vec<OsString>,
+    values: BTreeMap<&'static str, String>,
+    pub kernel_words: KernelWords,
+    /// Say what would be done, and do nothing.
+    pub is_fake: bool,
+}
+
+/// Why nothing was parsed.
+#[derive(Debug, thiserror::Error)]
+pub enum Stop {
+    /// Help, version, or a word that clap does not understand.
+    #[error(transparent)]
+    Clap(#[from] clap::Error),
+    #[error(transparent)]
+    Usage(#[from] UsageError),
+}
+
+/// A word of the command line that makes no sense, and which.
+#[derive(Debug, thiserror::Error)]
+#[error("{option}: {problem}")]
+pub struct UsageError {
+    pub option: String,
+    pub problem: String,
+}
+
+impl UsageError {
+    pub fn new(option: impl Into<String>, problem: impl Into<String>) -> Self {
+        Self { option: option.into(), problem: problem.into() }
+    }
+}
+
+impl Typed {
+    /// The value of an option by its long name.
+    #[must_use]
+    pub fn value(&self, long: &str) -> Option<&str> {
+        self.values.get(long).map(String::as_str)
+    }
+
+    /// Whether an option without a value was given.
+    #[must_use]
+    pub fn is_given(&self, long: &str) -> bool {
+        self.values.contains_key(long)
+    }
+}
+
+/// Reads the process's arguments, its own name first.
+pub fn parse(arguments: Vec<OsString>) -> Result<Typed, Stop> {
+    let form = form::plan_form(arguments);
+    let matches = program().try_get_matches_from(form.arguments)?;
+    let row = COMMANDS.iter().find(|row| matches.subcommand_name() == Some(row.name));
+    let (Some(row), Some((_, matches))) = (row, matches.subcommand()) else {
+        return Err(UsageError::new("pailfs", "no command was given; see --help").into());
+    };
+    let mut typed = Typed {
+        command: row.command,
+        operands: Vec::new(),
+        values: BTreeMap::new(),
+        kernel_words: KernelWords::default(),
+        is_fake: form.is_fake,
+    };
+    for operand in row.operands {
+        typed.operands.extend(matches.get_one::<OsString>(operand.name).cloned());
+    }
+    for text in matches.try_get_many::<String>(MOUNT_OPTIONS).ok().flatten().into_iter().flatten() {
+        mount_options::read(text, &mut typed)?;
+    }
+    take_options(matches, &mut typed);
+    Ok(typed)
+}
+
+/// An option outweighs its twin in `-o`.
+fn take_options(matches: &ArgMatches, typed: &mut Typed) {
+    for row in options_of(typed.command).filter(|row| row.long != MOUNT_OPTIONS) {
+        let value = match row.value {
+            Value::None => matches.get_flag(row.long).then(String::new),
+            Value::Named(_) => matches.get_one::<String>(row.long).cloned(),
+        };
+        if let Some(value) = value {
+            typed.values.insert(row.long, value);
+        }
+    }
+}
+
+/// The rows that belong to a command.
+pub fn options_of(command: CommandName) -> impl Iterator<Item = &'static OptionRow> {
+    OPTIONS.iter().filter(move |row| row.commands.contains(&command))
+}
+
+/// The program as clap knows it.
+#[must_use]
+pub fn program() -> clap::Command {
+    let program = clap::Command::new("pailfs")
+        .version(env!("CARGO_PKG_VERSION"))
+        .about("S3 buckets as directories")
+        .after_help("pailfs SOURCE MOUNTPOINT is short for pailfs mount SOURCE MOUNTPOINT.")
+        .max_term_width(100)
+        .subcommand_required(true)
+        .arg_required_else_help(true);
+    COMMANDS.iter().fold(program, |program, row| program.subcommand(subcommand(row)))
+}
+
+fn subcommand(row: &CommandRow) -> clap::Command {
+    let command = clap::Command::new(row.name).about(row.about);
+    let command = row.operands.iter().fold(command, |command, operand| {
+        let parser = clap::value_parser!(OsString);
+        command.arg(Arg::new(operand.name).help(operand.help).required(true).value_parser(parser))
+    });
+    options_of(row.command).fold(command, |command, row| command.arg(argument(row)))
+}
+
+fn argument(row: &OptionRow) -> Arg {
+    let mut help = row.help.to_owned();
+    if !row.default.is_empty() {
+        help = format!("{help} [default: {}]", row.default);
+    }
+    let argument = Arg::new(row.long).long(row.long).help(help);
+    let argument = row.short.into_iter().fold(argument, Arg::short);
+    match row.value {
+        Value::None => argument.action(ArgAction::SetTrue),
+        Value::Named(name) if row.long == MOUNT_OPTIONS => {
+            argument.action(ArgAction::Append).value_name(name)
+        }
+        Value::Named(name) => {
+            argument.action(ArgAction::Set).value_name(name).overrides_with(row.long)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,195 @@
+//! Command lines and environments, and what they mean.
+
+use std::ffi::OsString;
+
+use super::*;
+use crate::cli::args;
+
+fn environment() -> Environment {
+    Environment {
+        endpoint_url_s3: None,
+        endpoint_url: None,
+        ignore_endpoint_urls: false,
+        ca_bundle: None,
+        home: Some(PathBuf::from("/home/u")),
+        state_home: None,
+        data_home: None,
+        uid: 1000,
+        gid: 100,
+        directory: PathBuf::from("/work"),
+        memory_bytes: 2 * GIB,
+        cgroup_bytes_max: None,
+    }
+}
+
+fn typed(line: &str) -> Typed {
+    args::parse(line.split(' ').map(OsString::from).collect()).unwrap()
+}
+
+fn meant(line: &str) -> MountConfig {
+    mount(&typed(&format!("pailfs mount {line}")), &environment()).unwrap()
+}
+
+#[track_caller]
+fn check_refused(line: &str, option: &str, part: &str) {
+    let error = mount(&typed(&format!("pailfs mount {line}")), &environment()).unwrap_err();
+    assert_eq!(error.option, option);
+    assert!(error.problem.contains(part), "{part} is missing in: {error}");
+}
+
+#[test]
+fn nothing_said_means_the_defaults() {
+    let config = meant("b/p mnt");
+    assert_eq!(config.mountpoint, Path::new("/work/mnt"));
+    assert_eq!(config.kernel.source_name, "s3://b/p/");
+    assert!(config.kernel.default_permissions && !config.kernel.allow_other);
+    assert_eq!((config.vfs.uid, config.vfs.gid), (1000, 100));
+    assert_eq!((config.vfs.file_mode, config.vfs.directory_mode), (0o644, 0o755));
+    assert_eq!(config.vfs.ttl, Duration::from_secs(1));
+    assert_eq!(config.vfs.memory_bytes_max, 512 * MIB);
+    assert!(config.vfs.check && !config.vfs.read_only && !config.stays_in_front);
+    assert_eq!(config.s3.credentials, CredentialSource::Chain);
+    assert_eq!(config.s3.endpoint_url, None);
+    let file = PathBuf::from("/home/u/.local/state/pailfs/work-mnt.log");
+    assert_eq!(config.log, LogConfig { level: LevelFilter::WARN, to: LogTarget::File(file) });
+}
+
+#[test]
+fn what_is_said_is_meant() {
+    let config = meant(
+        "/ /mnt -r -f --ttl 0.5 --timeout 7 --umask 077 --uid 5 --gid 6 --memory 128M \
+         --part-size 16M --permissions off --allow-other --no-check --create-region r2 \
+         --region r1 --profile p --addressing virtual --ca-bundle c.pem --access-key-file k \
+         --log debug",
+    );
+    assert_eq!(config.source, Source::Account);
+    assert!(config.vfs.read_only && config.kernel.read_only && config.stays_in_front);
+    assert_eq!(config.vfs.ttl, Duration::from_millis(500));
+    assert_eq!(config.vfs.operation_timeout, Duration::from_secs(7));
+    assert_eq!(config.s3.operation_timeout, Duration::from_secs(7));
+    assert_eq!(config.kernel.operation_timeout, Duration::from_secs(7));
+    assert_eq!((config.vfs.file_mode, config.vfs.directory_mode), (0o600, 0o700));
+    assert_eq!((config.vfs.uid, config.vfs.gid), (5, 6));
+    assert_eq!((config.vfs.memory_bytes_max, config.vfs.part_bytes), (128 * MIB, 16 * MIB));
+    assert!(!config.kernel.default_permissions && config.kernel.allow_other);
+    assert!(!config.vfs.check);
+    assert_eq!(config.vfs.create_region.as_deref(), Some("r2"));
+    assert_eq!(config.s3.region.as_deref(), Some("r1"));
+    assert_eq!(config.s3.profile.as_deref(), Some("p"));
+    assert_eq!(config.s3.addressing, Addressing::VirtualHost);
+    assert_eq!(config.s3.ca_bundle.as_deref(), Some(Path::new("/work/c.pem")));
+    assert_eq!(config.s3.credentials, CredentialSource::KeyFile(PathBuf::from("/work/k")));
+    assert_eq!(config.log.to, LogTarget::StandardError);
+    assert_eq!(config.log.level, LevelFilter::DEBUG);
+}
+
+#[test]
+fn a_value_that_makes_no_sense_names_its_option() {
+    check_refused("b /mnt --umask 9z", "--umask", "octal");
+    check_refused("b /mnt --umask 7777", "--umask", "777");
+    check_refused("b /mnt --ttl soon", "--ttl", "seconds");
+    check_refused("b /mnt --ttl=-1", "--ttl", "seconds");
+    check_refused("b /mnt --timeout 0", "--timeout", "1 at least");
+    check_refused("b /mnt --memory 1M", "--memory", "64M");
+    check_refused("b /mnt --memory much", "--memory", "512M");
+    check_refused("b /mnt --part-size 1M", "--part-size", "5M to 5G");
+    check_refused("b /mnt --part-size 6G", "--part-size", "5M to 5G");
+    check_refused("b /mnt --permissions maybe", "--permissions", "on or off");
+    check_refused("b /mnt --addressing dns", "--addressing", "auto, path or virtual");
+    check_refused("b /mnt --endpoint-url localhost:9000", "--endpoint-url", "http://");
+    check_refused("b /mnt --log loud", "--log", "error, warn");
+    check_refused("b /mnt --uid me", "--uid", "a number");
+    check_refused("b /mnt --no-sign-request --access-key-file k", "--no-sign-request", "contra");
+    check_refused("b:c /mnt", "SOURCE", "':'");
+}
+
+#[track_caller]
+fn check_endpoint(option: &str, s3: Option<&str>, all: Option<&str>, expected: Option<&str>) {
+    let around = Environment {
+        endpoint_url_s3: s3.map(str::to_owned),
+        endpoint_url: all.map(str::to_owned),
+        ..environment()
+    };
+    let config = mount(&typed(&format!("pailfs mount b /mnt{option}")), &around).unwrap();
+    assert_eq!(config.s3.endpoint_url.as_deref(), expected);
+}
+
+#[test]
+fn the_nearest_endpoint_counts() {
+    let option = " --endpoint-url http://o";
+    check_endpoint(option, Some("http://s"), Some("http://a"), Some("http://o"));
+    check_endpoint("", Some("http://s"), Some("http://a"), Some("http://s"));
+    check_endpoint("", None, Some("http://a"), Some("http://a"));
+    check_endpoint("", None, None, None);
+}
+
+#[test]
+fn endpoints_of_the_environment_can_be_switched_off() {
+    let around = Environment {
+        endpoint_url: Some("http://a".to_owned()),
+        ignore_endpoint_urls: true,
+        ..environment()
+    };
+    let config = mount(&typed("pailfs mount b /mnt"), &around).unwrap();
+    assert_eq!(config.s3.endpoint_url, None);
+}
+
+#[test]
+fn a_certificate_of_the_environment_gives_way_to_the_option() {
+    let around = Environment { ca_bundle: Some(PathBuf::from("e.pem")), ..environment() };
+    let config = mount(&typed("pailfs mount b /mnt"), &around).unwrap();
+    assert_eq!(config.s3.ca_bundle.as_deref(), Some(Path::new("/work/e.pem")));
+    let config = mount(&typed("pailfs mount b /mnt --ca-bundle /o.pem"), &around).unwrap();
+    assert_eq!(config.s3.ca_bundle.as_deref(), Some(Path::new("/o.pem")));
+}
+
+#[test]
+fn memory_is_a_quarter_within_bounds() {
+    assert_eq!(plan_memory(2 * GIB, None), 512 * MIB);
+    assert_eq!(plan_memory(64 * GIB, None), GIB);
+    assert_eq!(plan_memory(100 * MIB, None), 64 * MIB);
+    assert_eq!(plan_memory(64 * GIB, Some(GIB)), 256 * MIB);
+    assert_eq!(plan_memory(GIB, Some(64 * GIB)), 256 * MIB);
+}
+
+#[test]
+fn the_log_is_where_the_system_keeps_logs() {
+    let root = Environment { uid: 0, ..environment() };
+    let config = mount(&typed("pailfs mount b /mnt/a"), &root).unwrap();
+    assert_eq!(config.log.to, LogTarget::File(PathBuf::from("/var/log/pailfs/mnt-a.log")));
+    let stateful = Environment { state_home: Some(PathBuf::from("/state")), ..environment() };
+    let config = mount(&typed("pailfs mount b /mnt/a"), &stateful).unwrap();
+    assert_eq!(config.log.to, LogTarget::File(PathBuf::from("/state/pailfs/mnt-a.log")));
+    let homeless = Environment { home: None, ..environment() };
+    let error = mount(&typed("pailfs mount b /mnt/a"), &homeless).unwrap_err();
+    assert_eq!(error.option, "--log-file");
+}
+
+#[test]
+fn a_server_is_told_where_for_whom_and_on_what() {
+    let config = serve(&typed("pailfs serve"), &environment()).unwrap();
+    assert_eq!(config.data, Data::Memory);
+    assert_eq!(config.listen, "127.0.0.1:9000".parse().unwrap());
+    assert_eq!(config.keys, None);
+    let line = "pailfs serve --data d --listen 0.0.0.0:0 --access-key A --secret-key S";
+    let config = serve(&typed(line), &environment()).unwrap();
+    assert_eq!(config.data, Data::Directory(PathBuf::from("/work/d")));
+    assert_eq!(config.listen, "0.0.0.0:0".parse().unwrap());
+    let keys = Keys { access: "A".to_owned(), secret: "S".to_owned() };
+    assert_eq!(config.keys, Some(keys.clone()));
+    assert!(!format!("{keys:?}").contains('S'), "a secret is never printed");
+    let half = serve(&typed("pailfs serve --access-key A"), &environment()).unwrap_err();
+    assert_eq!(half.option, "--access-key");
+    let odd = serve(&typed("pailfs serve --listen here"), &environment()).unwrap_err();
+    assert_eq!(odd.option, "--listen");
+}
+
+#[test]
+fn a_demo_keeps_its_bucket_with_the_user_s_data() {
+    let config = demo(&typed("pailfs demo mnt --ttl 3"), &environment()).unwrap();
+    assert_eq!(config.data, Path::new("/home/u/.local/share/pailfs/demo"));
+    assert_eq!(config.mount.mountpoint, Path::new("/work/mnt"));
+    assert_eq!(config.mount.kernel.source_name, "s3://demo");
+    assert_eq!(config.mount.vfs.ttl, Duration::from_secs(3));
+    assert!(config.mount.stays_in_front);
+}

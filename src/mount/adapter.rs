@@ -1,0 +1,490 @@
+//! The kernel's requests, one by one: decode, one call, reply. No decisions.
+//!
+//! What the file system has no answer for is refused here: attributes by name, links and
+//! special files. Every request that is not named is `ENOSYS`, which the kernel remembers.
+
+use std::ffi::OsStr;
+use std::io;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use bytes::Bytes;
+use fuser::{
+    AccessFlags, BsdFileFlags, FileHandle, Filesystem, INodeNo, InitFlags, IoctlFlags,
+    KernelConfig, LockOwner, OpenFlags, RenameFlags, ReplyAttr, ReplyCreate, ReplyData,
+    ReplyDirectory, ReplyDirectoryPlus, ReplyEmpty, ReplyEntry, ReplyIoctl, ReplyOpen, ReplyStatfs,
+    ReplyWrite, ReplyXattr, Request, TimeOrNow, WriteFlags,
+};
+use rustix::fs::FileType;
+
+use crate::mount::convert;
+use crate::mount::reply::{DirectoryBuffer, Reply, SharedDirectory};
+use crate::mount::run_op::{Bound, Runner, Subject};
+use crate::store::clock::Clock;
+use crate::vfs::Vfs;
+use crate::vfs::error::{VfsError, VfsResult};
+use crate::vfs::types::{Caller, DirEntry, Entry, Fh, Ino, Listing, OpenHow, SetAttr};
+
+/// The largest request the kernel makes.
+const WRITE_BYTES_MAX: u32 = 1 << 20;
+
+/// Reads in flight at once; fuser's own 16 would be all that read-ahead can have.
+const BACKGROUND_REQUESTS_MAX: u16 = 512;
+
+/// What is asked of the kernel, where it can.
+///
+/// `HANDLE_KILLPRIV_V2` spares every buffered write a request for `security.capability`;
+/// `PARALLEL_DIROPS` lets two lookups in one directory wait at the same time.
+const CAPABILITIES: InitFlags = InitFlags::FUSE_DO_READDIRPLUS
+    .union(InitFlags::FUSE_READDIRPLUS_AUTO)
+    .union(InitFlags::FUSE_PARALLEL_DIROPS)
+    .union(InitFlags::FUSE_ATOMIC_O_TRUNC)
+    .union(InitFlags::FUSE_ASYNC_DIO)
+    .union(InitFlags::FUSE_HANDLE_KILLPRIV_V2)
+    .union(InitFlags::FUSE_DIRECT_IO_ALLOW_MMAP)
+    .union(InitFlags::FUSE_CACHE_SYMLINKS);
+
+/// The file system as the kernel's requests find it.
+pub(super) struct Adapter {
+    vfs: Arc<Vfs>,
+    runner: Runner,
+    clock: Arc<dyn Clock>,
+}
+
+impl Adapter {
+    pub(super) fn new(vfs: Arc<Vfs>, runner: Runner, clock: Arc<dyn Clock>) -> Self {
+        Self { vfs, runner, clock }
+    }
+
+    fn vfs(&self) -> Arc<Vfs> {
+        Arc::clone(&self.vfs)
+    }
+
+    fn answer<T: Send + 'static>(
+        &self,
+        subject: Subject,
+        operation: impl Future<Output = VfsResult<T>> + Send + 'static,
+        reply: impl Reply<T>,
+    ) {
+        self.runner.run(subject, Bound::Answer, operation, reply);
+    }
+
+    fn transfer<T: Send + 'static>(
+        &self,
+        subject: Subject,
+        operation: impl Future<Output = VfsResult<T>> + Send + 'static,
+        reply: impl Reply<T>,
+    ) {
+        self.runner.run(subject, Bound::Transfer, operation, reply);
+    }
+
+    fn list(
+        &self,
+        subject: Subject,
+        place: (Fh, u64),
+        listing: Listing,
+        into: impl DirectoryBuffer,
+    ) {
+        let reply = SharedDirectory::new(into);
+        let (vfs, filling) = (self.vfs(), reply.share());
+        let operation = async move {
+            let (fh, offset) = place;
+            let mut sink = move |entry: &DirEntry<'_>| filling.put(entry);
+            vfs.readdir(fh, offset, listing, &mut sink).await
+        };
+        self.answer(subject, operation, reply);
+    }
+}
+
+fn owned(name: &OsStr) -> Arc<[u8]> {
+    Arc::from(name.as_bytes())
+}
+
+/// `mknod(2)` of a regular file: a file that is created and closed.
+async fn make_file(vfs: &Vfs, parent: Ino, name: &[u8]) -> VfsResult<Entry> {
+    let how = OpenHow { write: true, exclusive: true, ..OpenHow::default() };
+    let (entry, opened) = vfs.create(parent, name, how).await?;
+    let flushed = vfs.flush(opened.fh).await;
+    vfs.release(opened.fh).await?;
+    flushed.map(|()| entry)
+}
+
+async fn refused(what: &str) -> VfsResult<Entry> {
+    Err(VfsError::NotPermitted(format!("a bucket keeps no {what}")))
+}
+
+impl Filesystem for Adapter {
+    fn init(&mut self, _request: &Request, config: &mut KernelConfig) -> io::Result<()> {
+        let refused = || io::Error::from(io::ErrorKind::Unsupported);
+        let there = CAPABILITIES & config.capabilities();
+        config.add_capabilities(there).map_err(|_| refused())?;
+        config.set_max_write(WRITE_BYTES_MAX).map_err(|_| refused())?;
+        config.set_max_background(BACKGROUND_REQUESTS_MAX).map_err(|_| refused())?;
+        config.set_congestion_threshold(BACKGROUND_REQUESTS_MAX).map_err(|_| refused())?;
+        Ok(())
+    }
+
+    // Names.
+
+    fn lookup(&self, _request: &Request, parent: INodeNo, name: &OsStr, reply: ReplyEntry) {
+        let (vfs, name) = (self.vfs(), owned(name));
+        let subject = Subject::of_name("lookup", parent.0, &name);
+        self.answer(subject, async move { vfs.lookup(Ino(parent.0), &name).await }, reply);
+    }
+
+    fn forget(&self, _request: &Request, ino: INodeNo, lookups: u64) {
+        self.runner.run_now("forget", ino.0, || self.vfs.forget(Ino(ino.0), lookups));
+    }
+
+    fn mknod(
+        &self,
+        _request: &Request,
+        parent: INodeNo,
+        name: &OsStr,
+        mode: u32,
+        _umask: u32,
+        _device: u32,
+        reply: ReplyEntry,
+    ) {
+        let (vfs, name) = (self.vfs(), owned(name));
+        let subject = Subject::of_name("mknod", parent.0, &name);
+        if FileType::from_raw_mode(mode) == FileType::RegularFile {
+            let operation = async move { make_file(&vfs, Ino(parent.0), &name).await };
+            self.answer(subject, operation, reply);
+        } else {
+            self.answer(subject, refused("device files, pipes and sockets"), reply);
+        }
+    }
+
+    fn mkdir(
+        &self,
+        _request: &Request,
+        parent: INodeNo,
+        name: &OsStr,
+        _mode: u32,
+        _umask: u32,
+        reply: ReplyEntry,
+    ) {
+        let (vfs, name) = (self.vfs(), owned(name));
+        let subject = Subject::of_name("mkdir", parent.0, &name);
+        self.answer(subject, async move { vfs.mkdir(Ino(parent.0), &name).await }, reply);
+    }
+
+    fn unlink(&self, _request: &Request, parent: INodeNo, name: &OsStr, reply: ReplyEmpty) {
+        let (vfs, name) = (self.vfs(), owned(name));
+        let subject = Subject::of_name("unlink", parent.0, &name);
+        self.answer(subject, async move { vfs.unlink(Ino(parent.0), &name).await }, reply);
+    }
+
+    fn rmdir(&self, _request: &Request, parent: INodeNo, name: &OsStr, reply: ReplyEmpty) {
+        let (vfs, name) = (self.vfs(), owned(name));
+        let subject = Subject::of_name("rmdir", parent.0, &name);
+        self.answer(subject, async move { vfs.rmdir(Ino(parent.0), &name).await }, reply);
+    }
+
+    fn symlink(
+        &self,
+        _request: &Request,
+        parent: INodeNo,
+        name: &OsStr,
+        _target: &Path,
+        reply: ReplyEntry,
+    ) {
+        let subject = Subject::of_name("symlink", parent.0, &owned(name));
+        self.answer(subject, refused("symbolic links"), reply);
+    }
+
+    fn link(
+        &self,
+        _request: &Request,
+        _ino: INodeNo,
+        directory: INodeNo,
+        name: &OsStr,
+        reply: ReplyEntry,
+    ) {
+        let subject = Subject::of_name("link", directory.0, &owned(name));
+        self.answer(subject, refused("hard links"), reply);
+    }
+
+    fn rename(
+        &self,
+        _request: &Request,
+        parent: INodeNo,
+        name: &OsStr,
+        new_parent: INodeNo,
+        new_name: &OsStr,
+        flags: RenameFlags,
+        reply: ReplyEmpty,
+    ) {
+        let Some(replace) = convert::replace(flags) else {
+            return reply.error(fuser::Errno::EINVAL);
+        };
+        let (vfs, name, new_name) = (self.vfs(), owned(name), owned(new_name));
+        let subject = Subject::of_name("rename", parent.0, &name);
+        let operation = async move {
+            vfs.rename((Ino(parent.0), &name), (Ino(new_parent.0), &new_name), replace).await
+        };
+        self.transfer(subject, operation, reply);
+    }
+
+    // Attributes.
+
+    fn getattr(&self, _request: &Request, ino: INodeNo, fh: Option<FileHandle>, reply: ReplyAttr) {
+        let (vfs, fh) = (self.vfs(), fh.map(|fh| Fh(fh.0)));
+        let subject = Subject::of("getattr", ino.0);
+        self.answer(subject, async move { vfs.getattr(Ino(ino.0), fh).await }, reply);
+    }
+
+    fn setattr(
+        &self,
+        _request: &Request,
+        ino: INodeNo,
+        mode: Option<u32>,
+        uid: Option<u32>,
+        gid: Option<u32>,
+        size: Option<u64>,
+        atime: Option<TimeOrNow>,
+        mtime: Option<TimeOrNow>,
+        _ctime: Option<SystemTime>,
+        fh: Option<FileHandle>,
+        _crtime: Option<SystemTime>,
+        _chgtime: Option<SystemTime>,
+        _bkuptime: Option<SystemTime>,
+        _flags: Option<BsdFileFlags>,
+        reply: ReplyAttr,
+    ) {
+        let change = SetAttr {
+            size,
+            mode: mode.map(convert::permissions),
+            uid,
+            gid,
+            atime: atime.map(|time| convert::time(time, &self.clock)),
+            mtime: mtime.map(|time| convert::time(time, &self.clock)),
+        };
+        let (vfs, fh) = (self.vfs(), fh.map(|fh| Fh(fh.0)));
+        let subject = Subject::of("setattr", ino.0);
+        self.transfer(subject, async move { vfs.setattr(Ino(ino.0), fh, change).await }, reply);
+    }
+
+    fn access(&self, request: &Request, ino: INodeNo, mask: AccessFlags, reply: ReplyEmpty) {
+        let caller = Caller { uid: request.uid(), gid: request.gid(), pid: request.pid() };
+        let (vfs, mask) = (self.vfs(), mask.bits().cast_unsigned());
+        let subject = Subject::of("access", ino.0);
+        self.answer(subject, async move { vfs.access(Ino(ino.0), caller, mask).await }, reply);
+    }
+
+    /// `ls -l` asks two names of every file it lists: the answer must cost nothing.
+    fn getxattr(
+        &self,
+        _request: &Request,
+        _ino: INodeNo,
+        _name: &OsStr,
+        _bytes_max: u32,
+        reply: ReplyXattr,
+    ) {
+        reply.error(fuser::Errno::NO_XATTR);
+    }
+
+    fn listxattr(&self, _request: &Request, _ino: INodeNo, bytes_max: u32, reply: ReplyXattr) {
+        if bytes_max == 0 {
+            reply.size(0);
+        } else {
+            reply.data(&[]);
+        }
+    }
+
+    fn setxattr(
+        &self,
+        _request: &Request,
+        _ino: INodeNo,
+        _name: &OsStr,
+        _value: &[u8],
+        _flags: i32,
+        _position: u32,
+        reply: ReplyEmpty,
+    ) {
+        reply.error(fuser::Errno::EOPNOTSUPP);
+    }
+
+    fn removexattr(&self, _request: &Request, _ino: INodeNo, _name: &OsStr, reply: ReplyEmpty) {
+        reply.error(fuser::Errno::EOPNOTSUPP);
+    }
+
+    fn statfs(&self, _request: &Request, ino: INodeNo, reply: ReplyStatfs) {
+        let vfs = self.vfs();
+        self.answer(Subject::of("statfs", ino.0), async move { Ok(vfs.statfs()) }, reply);
+    }
+
+    // Files.
+
+    fn open(&self, _request: &Request, ino: INodeNo, flags: OpenFlags, reply: ReplyOpen) {
+        let (vfs, how) = (self.vfs(), convert::open_how(flags.0));
+        let subject = Subject::of("open", ino.0);
+        self.answer(subject, async move { vfs.open(Ino(ino.0), how).await }, reply);
+    }
+
+    fn create(
+        &self,
+        _request: &Request,
+        parent: INodeNo,
+        name: &OsStr,
+        _mode: u32,
+        _umask: u32,
+        flags: i32,
+        reply: ReplyCreate,
+    ) {
+        let (vfs, name, how) = (self.vfs(), owned(name), convert::open_how(flags));
+        let subject = Subject::of_name("create", parent.0, &name);
+        self.answer(subject, async move { vfs.create(Ino(parent.0), &name, how).await }, reply);
+    }
+
+    fn read(
+        &self,
+        _request: &Request,
+        ino: INodeNo,
+        fh: FileHandle,
+        offset: u64,
+        bytes: u32,
+        _flags: OpenFlags,
+        _owner: Option<LockOwner>,
+        reply: ReplyData,
+    ) {
+        let vfs = self.vfs();
+        let subject = Subject::of("read", ino.0);
+        self.answer(subject, async move { vfs.read(Fh(fh.0), offset, bytes).await }, reply);
+    }
+
+    fn write(
+        &self,
+        _request: &Request,
+        ino: INodeNo,
+        fh: FileHandle,
+        offset: u64,
+        data: &[u8],
+        _write_flags: WriteFlags,
+        _flags: OpenFlags,
+        _owner: Option<LockOwner>,
+        reply: ReplyWrite,
+    ) {
+        let bytes_written = u32::try_from(data.len()).unwrap_or(u32::MAX);
+        // The buffer is the session's, and holds the next request as soon as this returns.
+        let (vfs, data) = (self.vfs(), Bytes::copy_from_slice(data));
+        let subject = Subject::of("write", ino.0);
+        let operation = async move {
+            vfs.write(Fh(fh.0), offset, data).await?;
+            Ok(bytes_written)
+        };
+        self.transfer(subject, operation, reply);
+    }
+
+    fn flush(
+        &self,
+        _request: &Request,
+        ino: INodeNo,
+        fh: FileHandle,
+        _owner: LockOwner,
+        reply: ReplyEmpty,
+    ) {
+        let vfs = self.vfs();
+        let subject = Subject::of("flush", ino.0);
+        self.transfer(subject, async move { vfs.flush(Fh(fh.0)).await }, reply);
+    }
+
+    fn fsync(
+        &self,
+        _request: &Request,
+        ino: INodeNo,
+        fh: FileHandle,
+        _data_only: bool,
+        reply: ReplyEmpty,
+    ) {
+        let vfs = self.vfs();
+        let subject = Subject::of("fsync", ino.0);
+        self.transfer(subject, async move { vfs.fsync(Fh(fh.0)).await }, reply);
+    }
+
+    fn release(
+        &self,
+        _request: &Request,
+        ino: INodeNo,
+        fh: FileHandle,
+        _flags: OpenFlags,
+        _owner: Option<LockOwner>,
+        _flush: bool,
+        reply: ReplyEmpty,
+    ) {
+        let vfs = self.vfs();
+        let subject = Subject::of("release", ino.0);
+        self.transfer(subject, async move { vfs.release(Fh(fh.0)).await }, reply);
+    }
+
+    fn ioctl(
+        &self,
+        _request: &Request,
+        _ino: INodeNo,
+        _fh: FileHandle,
+        _flags: IoctlFlags,
+        _command: u32,
+        _data: &[u8],
+        _bytes_max: u32,
+        reply: ReplyIoctl,
+    ) {
+        reply.error(fuser::Errno::ENOTTY);
+    }
+
+    // Directories.
+
+    fn opendir(&self, _request: &Request, ino: INodeNo, _flags: OpenFlags, reply: ReplyOpen) {
+        let vfs = self.vfs();
+        let subject = Subject::of("opendir", ino.0);
+        self.answer(subject, async move { vfs.opendir(Ino(ino.0)).await }, reply);
+    }
+
+    fn readdir(
+        &self,
+        _request: &Request,
+        ino: INodeNo,
+        fh: FileHandle,
+        offset: u64,
+        reply: ReplyDirectory,
+    ) {
+        self.list(Subject::of("readdir", ino.0), (Fh(fh.0), offset), Listing::Names, reply);
+    }
+
+    fn readdirplus(
+        &self,
+        _request: &Request,
+        ino: INodeNo,
+        fh: FileHandle,
+        offset: u64,
+        reply: ReplyDirectoryPlus,
+    ) {
+        self.list(Subject::of("readdir", ino.0), (Fh(fh.0), offset), Listing::Entries, reply);
+    }
+
+    fn releasedir(
+        &self,
+        _request: &Request,
+        ino: INodeNo,
+        fh: FileHandle,
+        _flags: OpenFlags,
+        reply: ReplyEmpty,
+    ) {
+        self.runner.run_now("releasedir", ino.0, || self.vfs.releasedir(Fh(fh.0)));
+        reply.ok();
+    }
+
+    /// A name is in S3 as soon as the operation that made it has returned.
+    fn fsyncdir(
+        &self,
+        _request: &Request,
+        _ino: INodeNo,
+        _fh: FileHandle,
+        _data_only: bool,
+        reply: ReplyEmpty,
+    ) {
+        reply.ok();
+    }
+}

@@ -1,0 +1,169 @@
+//! Who waits for an operation: the kernel's thread, or a task.
+//!
+//! Most of what the kernel asks is known already, and then a hand-over to the runtime costs
+//! more than the answer. So an operation is polled once where the request arrived; only one
+//! that has to wait becomes a task, which owns the reply. Nothing here blocks, a panic answers
+//! `EIO`, and what fails is logged once. What failed and why is the operation's own business.
+
+use std::any::Any;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use futures_util::FutureExt;
+use rustix::io::Errno;
+use tokio::runtime::Handle;
+use tokio::time::Instant;
+
+use crate::mount::reply::Reply;
+use crate::vfs::error::{VfsError, VfsResult};
+
+/// What a log line calls a request.
+#[derive(Clone, Debug)]
+pub(super) struct Subject {
+    operation: &'static str,
+    ino: u64,
+    /// The name that the operation is about, in the directory `ino`.
+    name: Option<Arc<[u8]>>,
+}
+
+impl Subject {
+    pub(super) fn of(operation: &'static str, ino: u64) -> Self {
+        Self { operation, ino, name: None }
+    }
+
+    pub(super) fn of_name(operation: &'static str, directory: u64, name: &Arc<[u8]>) -> Self {
+        Self { operation, ino: directory, name: Some(Arc::clone(name)) }
+    }
+}
+
+/// What bounds the time an operation may take.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Bound {
+    /// The deadline of the mount.
+    Answer,
+    /// The bytes it has to move, however many: each of its requests to S3 has its own deadline,
+    /// and to stop it halfway would lose what a program has written.
+    Transfer,
+}
+
+/// Runs operations.
+#[derive(Clone, Debug)]
+pub(super) struct Runner {
+    runtime: Handle,
+    /// The last resort: a healthy file system gives up by itself before that.
+    deadline: Duration,
+}
+
+type Caught<T> = Result<VfsResult<T>, Box<dyn Any + Send>>;
+type Operation<T> = Pin<Box<dyn Future<Output = Caught<T>> + Send>>;
+
+/// Why an operation brought no result.
+enum Failure {
+    Refused(VfsError),
+    Panicked(String),
+}
+
+impl Runner {
+    pub(super) fn new(runtime: Handle, deadline: Duration) -> Self {
+        Self { runtime, deadline }
+    }
+
+    /// Answers at once where `operation` is ready, and from a task where it has to wait.
+    pub(super) fn run<T, R>(
+        &self,
+        subject: Subject,
+        bound: Bound,
+        operation: impl Future<Output = VfsResult<T>> + Send + 'static,
+        reply: R,
+    ) where
+        T: Send + 'static,
+        R: Reply<T>,
+    {
+        let _inside_runtime = self.runtime.enter();
+        let mut operation: Operation<T> = Box::pin(AssertUnwindSafe(operation).catch_unwind());
+        // A wake-up between this poll and the task's first one needs no waker: that first poll
+        // asks again.
+        match operation.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+            Poll::Ready(caught) => settle(&subject, caught, reply),
+            Poll::Pending => {
+                let waiting = self.wait(bound, operation);
+                self.runtime.spawn(async move { settle(&subject, waiting.await, reply) });
+            }
+        }
+    }
+
+    /// The time runs from now, not from when a task gets its turn.
+    fn wait<T: Send + 'static>(
+        &self,
+        bound: Bound,
+        operation: Operation<T>,
+    ) -> impl Future<Output = Caught<T>> + Send + 'static {
+        let until = match bound {
+            Bound::Answer => Some(Instant::now() + self.deadline),
+            Bound::Transfer => None,
+        };
+        let seconds = self.deadline.as_secs();
+        async move {
+            let Some(until) = until else { return operation.await };
+            match tokio::time::timeout_at(until, operation).await {
+                Ok(caught) => caught,
+                Err(_elapsed) => Ok(Err(VfsError::Deadline(seconds))),
+            }
+        }
+    }
+
+    /// Runs what has no reply and never waits.
+    pub(super) fn run_now(&self, operation: &'static str, ino: u64, act: impl FnOnce()) {
+        let _inside_runtime = self.runtime.enter();
+        if let Err(panic) = catch_unwind(AssertUnwindSafe(act)) {
+            log(&Subject::of(operation, ino), &Failure::Panicked(panic_text(panic.as_ref())));
+        }
+    }
+}
+
+fn settle<T, R: Reply<T>>(subject: &Subject, caught: Caught<T>, reply: R) {
+    let failure = match caught {
+        Ok(Ok(value)) => return reply.succeed(value),
+        Ok(Err(error)) => Failure::Refused(error),
+        Err(panic) => Failure::Panicked(panic_text(panic.as_ref())),
+    };
+    log(subject, &failure);
+    reply.refuse(failure.errno());
+}
+
+impl Failure {
+    fn errno(&self) -> Errno {
+        match self {
+            Self::Refused(error) => error.errno(),
+            Self::Panicked(_) => Errno::IO,
+        }
+    }
+}
+
+fn log(subject: &Subject, failure: &Failure) {
+    let Subject { operation, ino, name } = subject;
+    let name = name.as_deref().map(String::from_utf8_lossy);
+    let name = name.as_deref().unwrap_or_default();
+    let errno = std::io::Error::from(failure.errno());
+    match failure {
+        Failure::Refused(error) if error.is_ordinary() => {}
+        Failure::Refused(error) => {
+            tracing::warn!(ino, name, %errno, "{operation} failed: {error}");
+        }
+        Failure::Panicked(text) => {
+            tracing::error!(ino, name, %errno, "{operation} panicked: {text}");
+        }
+    }
+}
+
+fn panic_text(panic: &(dyn Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().copied();
+    let text = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+    text.unwrap_or("of an unknown kind").to_owned()
+}
+
+#[cfg(test)]
+mod tests;

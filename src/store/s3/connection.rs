@@ -1,0 +1,191 @@
+//! A connection: one operation, from its deadline to the region it is repeated in.
+//!
+//! Which requests an operation consists of is the families' business; how long it may take
+//! ([`plan_limits`]), with which client it is sent and whether it is sent once more elsewhere is
+//! decided here.
+
+use std::collections::HashMap;
+use std::error::Error;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use aws_sdk_s3::Client;
+use aws_sdk_s3::config::Region;
+use aws_sdk_s3::config::http::HttpResponse;
+use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
+
+use crate::store::error::{ErrorKind, StoreError, StoreResult};
+use crate::store::s3::errors::{read_error, refusal_of};
+use crate::store::s3::probes::Probes;
+use crate::store::s3::regions::{BucketRegions, plan_redirect};
+
+/// Upload speed below which an operation is given up though bytes still move.
+const UPLOAD_BYTES_PER_SECOND_MIN: u64 = 64 * 1024;
+/// S3 copies 5 GiB in a minute or two; other servers are slower.
+const SERVER_SIDE_FACTOR: u32 = 5;
+/// More regions than AWS has; a server that invents more gets its clients made anew.
+const REGIONS_MAX: usize = 64;
+
+/// What an operation consists of, as far as it takes time.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Work {
+    /// A question and its answer.
+    Request,
+    /// So many bytes from here to there.
+    Upload { bytes: u64 },
+    /// Bytes that the server moves by itself: copies, and putting parts together.
+    ServerSide,
+}
+
+/// How long to wait for what.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) struct Limits {
+    /// For the operation with all its retries.
+    pub operation: Duration,
+    /// For the answer to one request, once its body is sent.
+    pub answer: Duration,
+}
+
+/// Plans how long an operation may take: a deadline made for small requests would end uploads
+/// over slow lines and copies of large objects that are doing well.
+pub(super) fn plan_limits(work: Work, basis: Limits) -> Limits {
+    match work {
+        Work::Request => basis,
+        Work::Upload { bytes } => {
+            let transfer = Duration::from_secs(bytes / UPLOAD_BYTES_PER_SECOND_MIN);
+            Limits { operation: basis.operation + transfer, ..basis }
+        }
+        Work::ServerSide => Limits {
+            operation: basis.operation * SERVER_SIDE_FACTOR,
+            answer: basis.answer.max(basis.operation),
+        },
+    }
+}
+
+/// The SDK's clients, one for each region in use, and what is known of buckets.
+pub(super) struct Connection {
+    home: Client,
+    region: String,
+    /// Named in errors.
+    endpoint: String,
+    basis: Limits,
+    elsewhere: Mutex<HashMap<String, Client>>,
+    buckets: BucketRegions,
+    probes: Probes,
+}
+
+impl Connection {
+    pub(super) fn new(home: Client, region: String, endpoint: String, basis: Limits) -> Self {
+        let elsewhere = Mutex::new(HashMap::new());
+        let (buckets, probes) = (BucketRegions::new(), Probes::new());
+        Self { home, region, endpoint, basis, elsewhere, buckets, probes }
+    }
+
+    pub(super) fn probes(&self) -> &Probes {
+        &self.probes
+    }
+
+    pub(super) fn region(&self) -> &str {
+        &self.region
+    }
+
+    pub(super) fn limits(&self, work: Work) -> Limits {
+        plan_limits(work, self.basis)
+    }
+
+    /// The region that a bucket is known or else supposed to be in.
+    pub(super) fn region_of(&self, bucket: &str) -> String {
+        self.buckets.of(bucket).unwrap_or_else(|| self.region.clone())
+    }
+
+    pub(super) fn learn_region(&self, bucket: &str, region: &str) {
+        if region != self.region {
+            self.buckets.learn(bucket, region);
+        }
+    }
+
+    pub(super) fn forget_region(&self, bucket: &str) {
+        self.buckets.forget(bucket);
+    }
+
+    /// The client for a region. All share connections, credentials and retry policy.
+    pub(super) fn client_in(&self, region: &str) -> Client {
+        if region == self.region {
+            return self.home.clone();
+        }
+        let mut elsewhere = self.elsewhere.lock().unwrap_or_else(PoisonError::into_inner);
+        if elsewhere.len() >= REGIONS_MAX && !elsewhere.contains_key(region) {
+            elsewhere.clear();
+        }
+        let client = elsewhere.entry(region.to_owned()).or_insert_with(|| {
+            let region = Region::new(region.to_owned());
+            Client::from_conf(self.home.config().to_builder().region(region).build())
+        });
+        client.clone()
+    }
+
+    /// Sends a request on a bucket within the time that `work` may take, and once more where S3
+    /// says that the bucket is in another region.
+    pub(super) async fn call<O, E, F>(
+        &self,
+        bucket: &str,
+        work: Work,
+        send: impl Fn(Client) -> F,
+    ) -> StoreResult<O>
+    where
+        E: ProvideErrorMetadata + Error + 'static,
+        F: Future<Output = Result<O, SdkError<E, HttpResponse>>>,
+    {
+        let region = self.region_of(bucket);
+        let request = async {
+            let error = match send(self.client_in(&region)).await {
+                Ok(output) => return Ok(output),
+                Err(error) => error,
+            };
+            let refusal = refusal_of(&error);
+            let Some(region) = refusal.and_then(|refusal| plan_redirect(&refusal, &region)) else {
+                return Err(self.read(&error));
+            };
+            tracing::debug!(bucket, region, "bucket is in another region");
+            self.buckets.learn(bucket, &region);
+            send(self.client_in(&region)).await.map_err(|error| self.read(&error))
+        };
+        self.within(work, request).await
+    }
+
+    /// Sends a request that belongs to no bucket.
+    pub(super) async fn call_account<O, E, F>(
+        &self,
+        send: impl FnOnce(Client) -> F,
+    ) -> StoreResult<O>
+    where
+        E: ProvideErrorMetadata + Error + 'static,
+        F: Future<Output = Result<O, SdkError<E, HttpResponse>>>,
+    {
+        let request = async { send(self.home.clone()).await.map_err(|error| self.read(&error)) };
+        self.within(Work::Request, request).await
+    }
+
+    fn read<E>(&self, error: &SdkError<E, HttpResponse>) -> StoreError
+    where
+        E: ProvideErrorMetadata + Error + 'static,
+    {
+        read_error(error, &self.endpoint)
+    }
+
+    async fn within<O>(
+        &self,
+        work: Work,
+        request: impl Future<Output = StoreResult<O>>,
+    ) -> StoreResult<O> {
+        let limit = self.limits(work).operation;
+        tokio::time::timeout(limit, request).await.unwrap_or_else(|_elapsed| {
+            let message =
+                format!("no success within {} s ({})", limit.as_secs_f64(), self.endpoint);
+            Err(StoreError::new(ErrorKind::Timeout, "TimedOut", message))
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,294 @@
+//! Objects: looking at them, reading, writing, copying, deleting, restoring, sharing them.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use aws_sdk_s3::operation::delete_objects::DeleteObjectsOutput;
+use aws_sdk_s3::presigning::PresigningConfig;
+use aws_sdk_s3::primitives::ByteStream as SdkByteStream;
+use aws_sdk_s3::types;
+
+use crate::store::error::{ErrorKind, StoreError, StoreResult};
+use crate::store::s3::body::{Upload, body_stream, checksum_for};
+use crate::store::s3::connection::{Connection, Work};
+use crate::store::s3::convert::{checksum_of, etag, head_from_get, head_from_head, range_of, time};
+use crate::store::s3::errors::{meaning, missing};
+use crate::store::s3::requests::{
+    Extra, Headers, attribute_headers, checksum_header, condition_headers, range_header,
+    source_headers, tagging_header, write_headers,
+};
+use crate::store::types::{
+    CopyObject, CopySource, DeleteObject, Deleted, GetObject, GotObject, HeadObject, ObjectHead,
+    ObjectIdentifier, Payload, RestoreObject, WriteOptions, Written,
+};
+
+impl Connection {
+    pub(super) async fn head_object(
+        &self,
+        bucket: &str,
+        key: &str,
+        options: HeadObject,
+    ) -> StoreResult<ObjectHead> {
+        let extra = Extra::with_headers(condition_headers(&options.conditions));
+        let answer = self
+            .call(bucket, Work::Request, |client| {
+                let request = client.head_object().bucket(bucket).key(key);
+                let request = request.set_version_id(options.version.clone());
+                let request = request.checksum_mode(types::ChecksumMode::Enabled);
+                request.customize().map_request(extra.mapper()).send()
+            })
+            .await?;
+        Ok(head_from_head(answer))
+    }
+
+    pub(super) async fn get_object(
+        &self,
+        bucket: &str,
+        key: &str,
+        options: GetObject,
+    ) -> StoreResult<GotObject> {
+        let extra = Extra::with_headers(condition_headers(&options.conditions));
+        // With the checksum comes the SDK's check of it, which only fits the whole object.
+        let mode = options.range.is_none().then_some(types::ChecksumMode::Enabled);
+        let mut answer = self
+            .call(bucket, Work::Request, |client| {
+                let request = client.get_object().bucket(bucket).key(key);
+                let request = request.set_version_id(options.version.clone());
+                let request = request.set_range(options.range.map(range_header));
+                let request = request.set_checksum_mode(mode.clone());
+                request.customize().map_request(extra.mapper()).send()
+            })
+            .await?;
+        let (range, size) = range_of(&answer)?;
+        let body = std::mem::replace(&mut answer.body, SdkByteStream::from_static(b""));
+        let body = body_stream(body, range.end - range.start);
+        Ok(GotObject { head: head_from_get(answer, size), range, body })
+    }
+
+    pub(super) async fn put_object(
+        &self,
+        bucket: &str,
+        key: &str,
+        payload: Payload,
+        options: WriteOptions,
+    ) -> StoreResult<Written> {
+        let mut headers = write_headers(&options);
+        let checksum = checksum_for(&payload, options.checksum.as_ref());
+        headers.extend(checksum.as_ref().map(checksum_header));
+        let extra = Extra::with_headers(headers);
+        let work = Work::Upload { bytes: payload.bytes() };
+        let upload = Upload::new(payload);
+        let answer = self
+            .call(bucket, work, |client| {
+                let request = client.put_object().bucket(bucket).key(key).body(upload.body());
+                let request = request.customize().map_request(extra.mapper());
+                request.disable_payload_signing().send()
+            })
+            .await?;
+        Ok(Written {
+            etag: etag(answer.e_tag.as_deref()),
+            version_id: answer.version_id,
+            checksum: checksum_of!(answer),
+            last_modified: None,
+        })
+    }
+
+    pub(super) async fn copy_object(
+        &self,
+        source: CopySource,
+        bucket: &str,
+        key: &str,
+        options: CopyObject,
+    ) -> StoreResult<Written> {
+        let algorithm = options.checksum_algorithm;
+        let algorithm = algorithm.map(|name| types::ChecksumAlgorithm::from(name.as_str()));
+        let headers = copy_headers(&source, &options);
+        let extra = Extra::with_headers(headers).read_timeout(self.limits(Work::ServerSide).answer);
+        let answer = self
+            .call(bucket, Work::ServerSide, |client| {
+                let request = client.copy_object().bucket(bucket).key(key);
+                let request = request.copy_source(&source.bucket);
+                let request = request.set_checksum_algorithm(algorithm.clone());
+                request.customize().map_request(extra.mapper()).send()
+            })
+            .await?;
+        let version_id = answer.version_id;
+        let result = answer.copy_object_result.ok_or_else(|| missing("result"))?;
+        Ok(Written {
+            etag: etag(result.e_tag.as_deref()),
+            version_id,
+            last_modified: result.last_modified.map(|date| time(Some(date))),
+            checksum: checksum_of!(result),
+        })
+    }
+
+    pub(super) async fn delete_object(
+        &self,
+        bucket: &str,
+        key: &str,
+        options: DeleteObject,
+    ) -> StoreResult<Deleted> {
+        let extra = Extra::with_headers(condition_headers(&options.conditions));
+        let answer = self
+            .call(bucket, Work::Request, |client| {
+                let request = client.delete_object().bucket(bucket).key(key);
+                let request = request.set_version_id(options.version.clone());
+                request.customize().map_request(extra.mapper()).send()
+            })
+            .await?;
+        Ok(Deleted {
+            delete_marker: answer.delete_marker.unwrap_or(false),
+            version_id: answer.version_id,
+        })
+    }
+
+    pub(super) async fn delete_objects(
+        &self,
+        bucket: &str,
+        objects: Vec<ObjectIdentifier>,
+    ) -> StoreResult<Vec<StoreResult<Deleted>>> {
+        let (batch, single): (Vec<_>, Vec<_>) =
+            objects.iter().cloned().partition(|object| fits_xml(&object.key));
+        let mut results = self.delete_batch(bucket, batch).await?;
+        for object in single {
+            let options = DeleteObject { version: object.version.clone(), ..Default::default() };
+            let result = self.delete_object(bucket, &object.key, options).await;
+            results.insert((object.key, object.version), result);
+        }
+        let result_of = |object: ObjectIdentifier| {
+            results
+                .get(&(object.key, object.version))
+                .cloned()
+                .unwrap_or_else(|| Err(missing("word on this object")))
+        };
+        Ok(objects.into_iter().map(result_of).collect())
+    }
+
+    async fn delete_batch(
+        &self,
+        bucket: &str,
+        objects: Vec<ObjectIdentifier>,
+    ) -> StoreResult<BatchResults> {
+        if objects.is_empty() {
+            return Ok(BatchResults::new());
+        }
+        let objects = objects.into_iter().map(|object| {
+            let builder = types::ObjectIdentifier::builder().key(object.key);
+            builder.set_version_id(object.version).build()
+        });
+        let objects = objects.collect::<Result<Vec<_>, _>>();
+        let delete = objects.and_then(|objects| {
+            types::Delete::builder().set_objects(Some(objects)).quiet(false).build()
+        });
+        let delete = delete.map_err(|error| {
+            StoreError::new(ErrorKind::Invalid, "InvalidRequest", error.to_string())
+        })?;
+        let extra = Extra::default().digest();
+        let answer = self
+            .call(bucket, Work::Request, |client| {
+                let request = client.delete_objects().bucket(bucket).delete(delete.clone());
+                request.customize().map_request(extra.mapper()).send()
+            })
+            .await?;
+        Ok(batch_results(answer))
+    }
+
+    pub(super) async fn restore_object(
+        &self,
+        bucket: &str,
+        key: &str,
+        options: RestoreObject,
+    ) -> StoreResult<()> {
+        let job = options.tier.as_deref().map(types::Tier::from);
+        let job =
+            job.and_then(|tier| types::GlacierJobParameters::builder().tier(tier).build().ok());
+        let request = types::RestoreRequest::builder()
+            .days(i32::try_from(options.days).unwrap_or(i32::MAX))
+            .set_glacier_job_parameters(job)
+            .build();
+        let extra = Extra::default().digest();
+        let restored = self
+            .call(bucket, Work::Request, |client| {
+                let call = client.restore_object().bucket(bucket).key(key);
+                let call = call.restore_request(request.clone());
+                call.customize().map_request(extra.mapper()).send()
+            })
+            .await;
+        restored.map(|_output| ()).map_err(not_restorable)
+    }
+
+    pub(super) async fn presign_get(
+        &self,
+        bucket: &str,
+        key: &str,
+        valid: Duration,
+    ) -> StoreResult<String> {
+        let config = PresigningConfig::expires_in(valid).map_err(|error| {
+            StoreError::new(ErrorKind::Invalid, "InvalidArgument", error.to_string())
+        })?;
+        let request = self
+            .call(bucket, Work::Request, |client| {
+                let request = client.get_object().bucket(bucket).key(key);
+                let config = config.clone();
+                async move { request.presigned(config).await }
+            })
+            .await?;
+        Ok(request.uri().to_owned())
+    }
+}
+
+fn copy_headers(source: &CopySource, options: &CopyObject) -> Headers {
+    let mut headers = source_headers(source);
+    let directive = |name: &str, replaces: bool| {
+        (name.to_owned(), if replaces { "REPLACE" } else { "COPY" }.to_owned())
+    };
+    let mut attributes = options.replace_attributes.clone().unwrap_or_default();
+    attributes.storage_class = options.storage_class.clone().or(attributes.storage_class);
+    attributes.encryption = options.encryption.clone().or(attributes.encryption);
+    headers.push(directive("x-amz-metadata-directive", options.replace_attributes.is_some()));
+    headers.push(directive("x-amz-tagging-directive", options.replace_tags.is_some()));
+    headers.extend(attribute_headers(&attributes));
+    headers.extend(options.replace_tags.as_ref().map(tagging_header));
+    headers.extend(options.acl.map(|acl| ("x-amz-acl".to_owned(), acl.as_str().to_owned())));
+    headers.extend(condition_headers(&options.conditions));
+    headers
+}
+
+/// What became of each object of a batch, by key and version.
+type BatchResults = HashMap<(String, Option<String>), StoreResult<Deleted>>;
+
+fn batch_results(answer: DeleteObjectsOutput) -> BatchResults {
+    let deleted = answer.deleted.into_iter().flatten().map(|object| {
+        let deleted = Deleted {
+            delete_marker: object.delete_marker.unwrap_or(false),
+            version_id: object.delete_marker_version_id.or_else(|| object.version_id.clone()),
+        };
+        ((object.key.unwrap_or_default(), object.version_id), Ok(deleted))
+    });
+    let errors = answer.errors.into_iter().flatten().map(|error| {
+        let version = error.version_id.filter(|version| !version.is_empty());
+        let code = error.code.unwrap_or_default();
+        let kind = meaning(&code, 0);
+        let failure = StoreError::new(kind, code, error.message.unwrap_or_default());
+        ((error.key.unwrap_or_default(), version), Err(failure))
+    });
+    deleted.chain(errors).collect()
+}
+
+/// Whether a key can be named in XML, which has no way to write most control characters.
+fn fits_xml(key: &str) -> bool {
+    let unwritable = |character: char| {
+        let is_control = character < ' ' && !matches!(character, '\t' | '\n' | '\r');
+        is_control || matches!(character, '\u{fffe}' | '\u{ffff}')
+    };
+    !key.contains(unwritable)
+}
+
+/// `InvalidObjectState` has another meaning here: there is nothing to restore.
+fn not_restorable(error: StoreError) -> StoreError {
+    let kind = if error.kind == ErrorKind::Archived { ErrorKind::Invalid } else { error.kind };
+    StoreError { kind, ..error }
+}
+
+#[cfg(test)]
+mod tests;

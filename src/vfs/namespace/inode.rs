@@ -1,0 +1,268 @@
+//! Inodes: which file or directory a number stands for while the kernel knows it.
+//!
+//! An inode is where a thing is, not what it is like: that is `directory`'s. It lives from the
+//! lookup that answered with its number until the kernel has taken back every lookup.
+//!
+//! Lock order of the whole of `vfs`: the table of open files, then the table here, then one
+//! inode's place, then one directory's names. None is held across an await.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use crate::store::types::ETag;
+use crate::vfs::error::{VfsError, VfsResult};
+use crate::vfs::namespace::directory::Names;
+use crate::vfs::namespace::names::DirPrefix;
+use crate::vfs::types::{Ino, Kind};
+
+/// Where a thing is in S3.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Location {
+    /// The root that holds every bucket.
+    Account,
+    Directory {
+        bucket: Arc<str>,
+        prefix: DirPrefix,
+    },
+    File {
+        bucket: Arc<str>,
+        key: Arc<str>,
+    },
+}
+
+impl Location {
+    #[must_use]
+    pub fn kind(&self) -> Kind {
+        match self {
+            Self::Account | Self::Directory { .. } => Kind::Directory,
+            Self::File { .. } => Kind::File,
+        }
+    }
+}
+
+/// Where a thing is in the tree and in S3.
+#[derive(Clone, Debug)]
+pub struct Place {
+    pub parent: Ino,
+    pub name: Arc<str>,
+    pub location: Location,
+    /// The name is gone while the inode lives on.
+    pub removed: bool,
+}
+
+/// A file or directory that the kernel knows.
+pub struct Inode {
+    pub ino: Ino,
+    pub kind: Kind,
+    place: Mutex<Place>,
+    names: Mutex<Names>,
+    /// The version of the file whose pages the kernel may have.
+    pages_of: Mutex<Option<ETag>>,
+}
+
+impl Inode {
+    fn new(ino: Ino, place: Place) -> Arc<Self> {
+        let kind = place.location.kind();
+        let (names, pages_of) = (Mutex::default(), Mutex::default());
+        Arc::new(Self { ino, kind, place: Mutex::new(place), names, pages_of })
+    }
+
+    /// Where it is now.
+    #[must_use]
+    pub fn place(&self) -> Place {
+        lock(&self.place).clone()
+    }
+
+    /// Whether the pages that the kernel may have are of this version; from now on they are.
+    pub fn has_pages_of(&self, etag: &ETag) -> bool {
+        let before = lock(&self.pages_of).replace(etag.clone());
+        before.as_ref() == Some(etag)
+    }
+
+    /// What is known of the names in it; empty for a file.
+    pub fn names(&self) -> MutexGuard<'_, Names> {
+        lock(&self.names)
+    }
+}
+
+/// Every inode of the mount.
+pub struct Inodes {
+    table: Mutex<Table>,
+}
+
+struct Table {
+    by_ino: HashMap<Ino, Slot>,
+    by_name: HashMap<(Ino, Arc<str>), Ino>,
+    next: u64,
+}
+
+struct Slot {
+    inode: Arc<Inode>,
+    lookups: u64,
+}
+
+impl Inodes {
+    /// A table with the root alone.
+    #[must_use]
+    pub fn new(root: Location) -> Self {
+        let place =
+            Place { parent: Ino::ROOT, name: Arc::from(""), location: root, removed: false };
+        let slot = Slot { inode: Inode::new(Ino::ROOT, place), lookups: 1 };
+        let by_ino = HashMap::from([(Ino::ROOT, slot)]);
+        let table = Table { by_ino, by_name: HashMap::new(), next: Ino::ROOT.0 + 1 };
+        Self { table: Mutex::new(table) }
+    }
+
+    pub fn get(&self, ino: Ino) -> VfsResult<Arc<Inode>> {
+        let table = lock(&self.table);
+        table.by_ino.get(&ino).map(|slot| Arc::clone(&slot.inode)).ok_or(VfsError::NotFound)
+    }
+
+    pub fn directory(&self, ino: Ino) -> VfsResult<Arc<Inode>> {
+        let inode = self.get(ino)?;
+        match inode.kind {
+            Kind::Directory => Ok(inode),
+            Kind::File => Err(VfsError::NotDirectory),
+        }
+    }
+
+    /// The inode of a name, if the kernel knows it.
+    #[must_use]
+    pub fn find(&self, parent: Ino, name: &Arc<str>) -> Option<Arc<Inode>> {
+        let table = lock(&self.table);
+        let ino = table.by_name.get(&(parent, Arc::clone(name)))?;
+        table.by_ino.get(ino).map(|slot| Arc::clone(&slot.inode))
+    }
+
+    /// The inode of a name, made where there is none, and one lookup more.
+    pub fn enter(&self, parent: Ino, name: &Arc<str>, location: Location) -> Arc<Inode> {
+        let mut table = lock(&self.table);
+        let at = (parent, Arc::clone(name));
+        if let Some(ino) = table.by_name.get(&at).copied()
+            && let Some(slot) = table.by_ino.get_mut(&ino)
+            && lock(&slot.inode.place).location == location
+        {
+            slot.lookups += 1;
+            return Arc::clone(&slot.inode);
+        }
+        let ino = Ino(table.next);
+        table.next += 1;
+        let place = Place { parent, name: Arc::clone(name), location, removed: false };
+        let inode = Inode::new(ino, place);
+        table.by_ino.insert(ino, Slot { inode: Arc::clone(&inode), lookups: 1 });
+        table.by_name.insert(at, ino);
+        inode
+    }
+
+    /// Takes back `count` lookups; the inode goes with the last.
+    pub fn forget(&self, ino: Ino, count: u64) {
+        let mut table = lock(&self.table);
+        let Some(slot) = table.by_ino.get_mut(&ino) else { return };
+        slot.lookups = slot.lookups.saturating_sub(count);
+        if slot.lookups > 0 || ino == Ino::ROOT {
+            return;
+        }
+        let place = slot.inode.place();
+        table.by_ino.remove(&ino);
+        table.unname(ino, place.parent, &place.name);
+    }
+
+    /// The name is gone; the inode lives on while the kernel knows it.
+    pub fn remove(&self, parent: Ino, name: &Arc<str>) -> Option<Arc<Inode>> {
+        let mut table = lock(&self.table);
+        let ino = table.by_name.remove(&(parent, Arc::clone(name)))?;
+        let inode = Arc::clone(&table.by_ino.get(&ino)?.inode);
+        lock(&inode.place).removed = true;
+        Some(inode)
+    }
+
+    /// The inode has another name now; what had that name before is removed.
+    pub fn rename(&self, inode: &Inode, parent: Ino, name: &Arc<str>, location: Location) {
+        let mut table = lock(&self.table);
+        let before = inode.place();
+        table.unname(inode.ino, before.parent, &before.name);
+        let replaced = table.by_name.insert((parent, Arc::clone(name)), inode.ino);
+        if let Some(slot) = replaced.and_then(|ino| table.by_ino.get(&ino)) {
+            lock(&slot.inode.place).removed = true;
+        }
+        *lock(&inode.place) = Place { parent, name: Arc::clone(name), location, removed: false };
+    }
+
+    /// How many inodes the kernel knows.
+    #[must_use]
+    pub fn count(&self) -> usize {
+        lock(&self.table).by_ino.len()
+    }
+}
+
+impl Table {
+    fn unname(&mut self, ino: Ino, parent: Ino, name: &Arc<str>) {
+        let at = (parent, Arc::clone(name));
+        if self.by_name.get(&at) == Some(&ino) {
+            self.by_name.remove(&at);
+        }
+    }
+}
+
+/// A panic while a lock was held leaves nothing half done in these tables: each change is one
+/// insert or one remove.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn file(key: &str) -> Location {
+        Location::File { bucket: Arc::from("b"), key: Arc::from(key) }
+    }
+
+    fn name(text: &str) -> Arc<str> {
+        Arc::from(text)
+    }
+
+    #[test]
+    fn a_name_keeps_its_inode_until_every_lookup_is_taken_back() {
+        let inodes = Inodes::new(Location::Account);
+        let first = inodes.enter(Ino::ROOT, &name("a"), file("a"));
+        let second = inodes.enter(Ino::ROOT, &name("a"), file("a"));
+        assert_eq!(first.ino, second.ino);
+        inodes.forget(first.ino, 1);
+        assert!(inodes.get(first.ino).is_ok());
+        inodes.forget(first.ino, 1);
+        assert!(inodes.get(first.ino).is_err());
+        assert!(inodes.find(Ino::ROOT, &name("a")).is_none());
+        assert_ne!(inodes.enter(Ino::ROOT, &name("a"), file("a")).ino, first.ino);
+    }
+
+    #[test]
+    fn a_file_that_became_a_directory_is_another_inode() {
+        let inodes = Inodes::new(Location::Account);
+        let before = inodes.enter(Ino::ROOT, &name("a"), file("a"));
+        let after = inodes.enter(Ino::ROOT, &name("a"), Location::Account);
+        assert_ne!(before.ino, after.ino);
+        inodes.forget(before.ino, 1);
+        assert_eq!(inodes.find(Ino::ROOT, &name("a")).map(|inode| inode.ino), Some(after.ino));
+    }
+
+    #[test]
+    fn a_rename_removes_what_had_the_name() {
+        let inodes = Inodes::new(Location::Account);
+        let old = inodes.enter(Ino::ROOT, &name("to"), file("to"));
+        let new = inodes.enter(Ino::ROOT, &name("from"), file("from"));
+        inodes.rename(&new, Ino::ROOT, &name("to"), file("to"));
+        assert!(old.place().removed);
+        assert!(inodes.find(Ino::ROOT, &name("from")).is_none());
+        let found = inodes.find(Ino::ROOT, &name("to"));
+        assert_eq!(found.map(|inode| inode.ino), Some(new.ino));
+    }
+
+    #[test]
+    fn the_root_is_never_forgotten() {
+        let inodes = Inodes::new(Location::Account);
+        inodes.forget(Ino::ROOT, 100);
+        assert!(inodes.get(Ino::ROOT).is_ok());
+        assert_eq!(inodes.count(), 1);
+    }
+}

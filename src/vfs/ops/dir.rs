@@ -1,0 +1,292 @@
+//! Reading directories: from memory where a listing is recent, else page by page as S3 sends
+//! them.
+//!
+//! A handle keeps the names it has not handed out yet and a few it has, since the kernel may ask
+//! again for those that did not fit its buffer. Whoever goes back further starts a new listing.
+
+use std::collections::{HashSet, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::Mutex;
+
+use crate::store::types::ListObjects;
+use crate::vfs::Vfs;
+use crate::vfs::error::{VfsError, VfsResult};
+use crate::vfs::namespace::directory::{Begun, Known, Marker};
+use crate::vfs::namespace::inode::{Inode, Location};
+use crate::vfs::namespace::listing::{Assembly, Item};
+use crate::vfs::namespace::names::DirPrefix;
+use crate::vfs::ops::lookup::{Found, meaning};
+use crate::vfs::types::{Caller, DirEntry, Entry, Fh, FsStat, Ino, Kind, Listing, Opened, Room};
+
+/// Names handed out that a handle still has.
+const NAMES_BEHIND_MAX: usize = 4096;
+
+/// `d_ino` of a name that has no inode yet, as libfuse has it.
+const INO_UNKNOWN: Ino = Ino(0xffff_ffff);
+
+/// `.` and `..` come first, at these offsets.
+const OFFSET_OF_FIRST_NAME: u64 = 2;
+
+/// One `opendir`.
+pub struct DirectoryHandle {
+    inode: Arc<Inode>,
+    cursor: Mutex<Cursor>,
+}
+
+#[derive(Default)]
+struct Cursor {
+    /// Position in the directory of the first of `items`.
+    first: u64,
+    items: VecDeque<Item>,
+    source: Source,
+}
+
+#[derive(Default)]
+enum Source {
+    #[default]
+    NotStarted,
+    Pages(Box<Pages>),
+    Ended,
+}
+
+/// A listing under way.
+struct Pages {
+    bucket: Arc<str>,
+    prefix: DirPrefix,
+    assembly: Assembly,
+    continuation: Option<String>,
+    begun: Begun,
+    /// Names that are being written here, as far as S3 told them too.
+    pinned_told: HashSet<Arc<str>>,
+}
+
+impl Vfs {
+    pub async fn opendir(&self, ino: Ino) -> VfsResult<Opened> {
+        let inode = self.inodes.directory(ino)?;
+        let fh = self.handles.add_directory(DirectoryHandle { inode, cursor: Mutex::default() });
+        Ok(Opened { fh, keep_cache: false, direct_io: false, no_flush: true })
+    }
+
+    pub fn releasedir(&self, fh: Fh) {
+        self.handles.remove_directory(fh);
+    }
+
+    /// Hands the entries after `offset` to `sink` until it is full or the directory ends.
+    /// With [`Listing::Entries`] each entry taken counts as a lookup, before the sink sees it.
+    pub async fn readdir(
+        &self,
+        fh: Fh,
+        offset: u64,
+        listing: Listing,
+        sink: &mut (dyn FnMut(&DirEntry<'_>) -> Room + Send),
+    ) -> VfsResult<()> {
+        let handle = self.handles.directory(fh)?;
+        let directory = &handle.inode;
+        if tell_dots(directory, offset, sink) == Room::Full {
+            return Ok(());
+        }
+        let mut cursor = handle.cursor.lock().await;
+        let mut position = offset.saturating_sub(OFFSET_OF_FIRST_NAME);
+        if offset == 0 || position < cursor.first {
+            *cursor = Cursor::default();
+        }
+        while let Some(item) = self.item(directory, &mut cursor, position).await? {
+            position += 1;
+            if self.tell(directory, &item, position, listing, sink) == Room::Full {
+                break;
+            }
+        }
+        cursor.trim(position);
+        Ok(())
+    }
+
+    pub fn statfs(&self) -> FsStat {
+        // S3 has no end; these are the numbers of a very large disk.
+        const BLOCKS: u64 = 1 << 40;
+        FsStat { block_bytes: 4096, blocks: BLOCKS, blocks_free: BLOCKS, name_bytes_max: 255 }
+    }
+
+    /// Whether `caller` may, as far as the mount knows: `mask` as in `access(2)`. S3 has the
+    /// last word when the thing is done.
+    pub async fn access(&self, ino: Ino, _caller: Caller, mask: u32) -> VfsResult<()> {
+        const W_OK: u32 = 2;
+        self.inodes.get(ino)?;
+        if mask & W_OK != 0 { self.check_writable() } else { Ok(()) }
+    }
+
+    /// The item at a position, asking S3 for as many pages as it takes.
+    async fn item(
+        &self,
+        directory: &Inode,
+        cursor: &mut Cursor,
+        position: u64,
+    ) -> VfsResult<Option<Item>> {
+        loop {
+            if let Some(item) = cursor.items.get((position - cursor.first) as usize) {
+                return Ok(Some(item.clone()));
+            }
+            match &mut cursor.source {
+                Source::Ended => return Ok(None),
+                Source::NotStarted => self.start(directory, cursor).await?,
+                Source::Pages(pages) => {
+                    let (items, is_last) = self.page(directory, pages).await?;
+                    cursor.items.extend(items);
+                    if is_last {
+                        cursor.source = Source::Ended;
+                    }
+                }
+            }
+            cursor.trim(position);
+        }
+    }
+
+    async fn start(&self, directory: &Inode, cursor: &mut Cursor) -> VfsResult<()> {
+        if let Some(items) = directory.names().all(self.now(), self.ttl()) {
+            cursor.items.extend(items);
+            cursor.source = Source::Ended;
+            return Ok(());
+        }
+        let begun = directory.names().begin_listing(self.now());
+        match directory.place().location {
+            Location::Account => {
+                cursor.items.extend(self.list_buckets(directory, begun).await?);
+                cursor.source = Source::Ended;
+            }
+            Location::Directory { bucket, prefix } => {
+                cursor.source = Source::Pages(Box::new(Pages {
+                    bucket,
+                    assembly: Assembly::new(prefix.clone()),
+                    prefix,
+                    continuation: None,
+                    begun,
+                    pinned_told: HashSet::new(),
+                }));
+            }
+            Location::File { .. } => return Err(VfsError::NotDirectory),
+        }
+        Ok(())
+    }
+
+    async fn list_buckets(&self, directory: &Inode, begun: Begun) -> VfsResult<Vec<Item>> {
+        let asked_at = self.now();
+        let buckets = self.store.list_buckets().await?;
+        let mut names = directory.names();
+        let mut items = Vec::with_capacity(buckets.len());
+        for bucket in buckets {
+            let name: Arc<str> = Arc::from(bucket.name.as_str());
+            let known = Known::Directory(bucket.created);
+            names.learn(&name, known.clone(), asked_at);
+            items.push((name, known));
+        }
+        names.listed(begun, Marker::Absent);
+        Ok(items)
+    }
+
+    /// The next page, learnt, as names that are there for this mount.
+    async fn page(&self, directory: &Inode, pages: &mut Pages) -> VfsResult<(Vec<Item>, bool)> {
+        let asked_at = self.now();
+        let options = ListObjects {
+            prefix: pages.prefix.as_str().to_owned(),
+            delimiter: Some("/".to_owned()),
+            continuation: pages.continuation.clone(),
+            ..ListObjects::default()
+        };
+        let page = self.store.list_objects(&pages.bucket, options).await?;
+        pages.continuation = page.next.clone();
+        let is_last = page.next.is_none();
+        let told = pages.assembly.page(page);
+        let mut names = directory.names();
+        let mut items = Vec::with_capacity(told.len());
+        for (name, known) in told {
+            names.learn(&name, known.clone(), asked_at);
+            let now_known = names.last_known(&name).cloned().unwrap_or(known);
+            if names.is_pinned(&name) {
+                pages.pinned_told.insert(Arc::clone(&name));
+            }
+            if now_known != Known::Absent {
+                items.push((name, now_known));
+            }
+        }
+        if is_last {
+            names.listed(pages.begun, pages.assembly.marker());
+            let pinned = names.pinned().into_iter();
+            items.extend(pinned.filter(|(name, _)| !pages.pinned_told.contains(name)));
+        }
+        Ok((items, is_last))
+    }
+
+    fn tell(
+        &self,
+        directory: &Inode,
+        item: &Item,
+        position: u64,
+        listing: Listing,
+        sink: &mut (dyn FnMut(&DirEntry<'_>) -> Room + Send),
+    ) -> Room {
+        let (name, known) = item;
+        let next_offset = position + OFFSET_OF_FIRST_NAME;
+        let entry = match listing {
+            Listing::Names => None,
+            // A name that can't be resolved any more was removed since it was listed.
+            Listing::Entries => match self.enter_listed(directory, name, known) {
+                Some(entry) => Some(entry),
+                None => return Room::Taken,
+            },
+        };
+        let known_ino = || self.inodes.find(directory.ino, name).map(|inode| inode.ino);
+        let ino = match &entry {
+            Some(entry) => entry.attr.ino,
+            None => known_ino().unwrap_or(INO_UNKNOWN),
+        };
+        let kind = match known {
+            Known::Directory(_) => Kind::Directory,
+            Known::File(_) | Known::Absent => Kind::File,
+        };
+        let told = DirEntry { name, next_offset, ino, kind, entry: entry.as_ref() };
+        let room = sink(&told);
+        if room == Room::Full && entry.is_some() {
+            self.inodes.forget(ino, 1);
+        }
+        room
+    }
+
+    fn enter_listed(&self, directory: &Inode, name: &Arc<str>, known: &Known) -> Option<Entry> {
+        let left = directory.names().find(name, self.now(), self.ttl());
+        let ttl = left.map_or(Duration::ZERO, |(_, left)| left);
+        let found = Found {
+            name: Arc::clone(name),
+            named: meaning(directory, name.as_bytes()).ok()?,
+            known: known.clone(),
+            ttl,
+        };
+        self.entered(directory, &found)
+    }
+}
+
+impl Cursor {
+    /// Forgets names that nobody will ask for again.
+    fn trim(&mut self, position: u64) {
+        let behind = position.saturating_sub(self.first) as usize;
+        let superfluous = behind.saturating_sub(NAMES_BEHIND_MAX).min(self.items.len());
+        self.items.drain(..superfluous);
+        self.first += superfluous as u64;
+    }
+}
+
+fn tell_dots(
+    directory: &Inode,
+    offset: u64,
+    sink: &mut (dyn FnMut(&DirEntry<'_>) -> Room + Send),
+) -> Room {
+    let dots = [(".", directory.ino), ("..", directory.place().parent)];
+    for (index, (name, ino)) in dots.into_iter().enumerate().skip(offset as usize) {
+        let next_offset = index as u64 + 1;
+        let dot = DirEntry { name, next_offset, ino, kind: Kind::Directory, entry: None };
+        if sink(&dot) == Room::Full {
+            return Room::Full;
+        }
+    }
+    Room::Taken
+}

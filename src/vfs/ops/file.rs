@@ -1,0 +1,329 @@
+//! Files: opening, reading, writing, and making what was written durable.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use bytes::{Bytes, BytesMut};
+
+use crate::store::types::ETag;
+use crate::vfs::error::{VfsError, VfsResult};
+use crate::vfs::namespace::directory::{Facts, Known};
+use crate::vfs::namespace::inode::{Inode, Location};
+use crate::vfs::namespace::names::Named;
+use crate::vfs::ops::handles::{FileHandle, OpenFile};
+use crate::vfs::ops::lookup::{Found, Meaning};
+use crate::vfs::types::{Entry, Fh, Ino, Kind, ObjectRef, OpenHow, Opened};
+use crate::vfs::write::draft::{Draft, Piece, Urgency};
+use crate::vfs::write::upload::Target;
+use crate::vfs::{Drained, Vfs};
+
+impl Vfs {
+    pub async fn open(&self, ino: Ino, how: OpenHow) -> VfsResult<Opened> {
+        let inode = self.inodes.get(ino)?;
+        if inode.kind == Kind::Directory {
+            return Err(VfsError::IsDirectory);
+        }
+        if how.write {
+            self.check_writable()?;
+        }
+        let opening = self.handles.open(&inode);
+        let open = Arc::clone(&opening.file);
+        let reading = if how.write {
+            self.begin_writing(&open, how).await?;
+            None
+        } else if open.draft().is_some() {
+            None
+        } else {
+            Some(self.reader.open(self.object(&open).await?))
+        };
+        let version = reading.as_ref().map(|reading| &reading.object().etag);
+        let keep_cache = version.is_some_and(|etag| inode.has_pages_of(etag));
+        let fh = opening.done(FileHandle::new(open, how, reading));
+        Ok(Opened { keep_cache, ..opened(fh, how) })
+    }
+
+    /// Makes a file. Nothing is asked of S3 before the first flush.
+    pub async fn create(
+        &self,
+        parent: Ino,
+        name: &[u8],
+        how: OpenHow,
+    ) -> VfsResult<(Entry, Opened)> {
+        self.check_writable()?;
+        let directory = self.inodes.directory(parent)?;
+        let found = self.find(&directory, name).await?;
+        match &found.known {
+            Known::Directory(_) => return Err(VfsError::IsDirectory),
+            Known::File(_) if how.exclusive => {
+                return Err(VfsError::Exists("the file is there".into()));
+            }
+            Known::File(_) => return self.open_found(&directory, &found, how).await,
+            Known::Absent => {}
+        }
+        let (bucket, key) = self.creatable(&found)?;
+        let facts = self.empty_facts();
+        let found = Found { known: Known::File(facts.clone()), ttl: self.ttl(), ..found };
+        directory.names().pin(&found.name, found.known.clone(), self.now());
+        let entry = self.entered(&directory, &found).ok_or(VfsError::NotFound)?;
+        let inode = self.inodes.get(entry.attr.ino)?;
+        let opening = self.handles.open(&inode);
+        let open = Arc::clone(&opening.file);
+        open.begin(Draft::empty(&self.drafting, Target { bucket, key }, None));
+        open.note_facts(facts);
+        let fh = opening.done(FileHandle::new(open, how, None));
+        Ok((entry, opened(fh, how)))
+    }
+
+    /// Up to `bytes` bytes from `offset`; fewer only at the end of the file.
+    pub async fn read(&self, fh: Fh, offset: u64, bytes: u32) -> VfsResult<Bytes> {
+        let handle = self.handles.file(fh)?;
+        if let Some(draft) = handle.file.draft() {
+            return self.read_draft(&handle, &draft, offset..offset + u64::from(bytes)).await;
+        }
+        let reading = handle.reading(|object| self.reader.open(object));
+        match reading {
+            Some(reading) => reading.read(offset, bytes).await,
+            None => Err(VfsError::Stale),
+        }
+    }
+
+    /// Takes all of `data` or fails.
+    pub async fn write(&self, fh: Fh, offset: u64, data: Bytes) -> VfsResult<()> {
+        self.check_writable()?;
+        let handle = self.handles.file(fh)?;
+        let draft = handle.file.draft().filter(|_| handle.how.write);
+        let draft = draft.ok_or(VfsError::BadHandle)?;
+        // The kernel knows the end of a file only as of its last word from us.
+        let offset = (!handle.how.append).then_some(offset);
+        draft.write(offset, data).await?;
+        handle.file.note_written(self.clock.wall());
+        Ok(())
+    }
+
+    /// A descriptor of the handle is closed: what was written is in S3 when this succeeds.
+    pub async fn flush(&self, fh: Fh) -> VfsResult<()> {
+        let handle = self.handles.file(fh)?;
+        if handle.how.write { self.commit(&handle.file, Urgency::IfWritten).await } else { Ok(()) }
+    }
+
+    pub async fn fsync(&self, fh: Fh) -> VfsResult<()> {
+        let handle = self.handles.file(fh)?;
+        self.commit(&handle.file, Urgency::Always).await
+    }
+
+    /// The last descriptor is gone. A file that was never written to goes to S3 only now, so
+    /// its failure can only be logged.
+    pub async fn release(&self, fh: Fh) -> VfsResult<()> {
+        let handle = self.handles.remove_file(fh)?;
+        let ended = if handle.how.write { self.end_writing(&handle.file).await } else { Ok(()) };
+        self.handles.close(handle.file.inode.ino);
+        ended
+    }
+
+    /// Writes what open files still hold and refuses every later change.
+    pub async fn drain(&self) -> Drained {
+        self.ending.store(true, std::sync::atomic::Ordering::Release);
+        let mut drained = Drained::default();
+        for file in self.handles.all() {
+            let Some(draft) = file.draft() else { continue };
+            let before = draft.is_dirty().await;
+            match self.commit(&file, Urgency::Always).await {
+                Ok(()) if before => drained.written += 1,
+                Ok(()) => {}
+                Err(error) => drained.failed.push((self.path(&file.inode), error.to_string())),
+            }
+        }
+        drained
+    }
+
+    pub(crate) async fn truncate_open(&self, open: &OpenFile, bytes: u64) -> VfsResult<()> {
+        let draft = open.draft().ok_or(VfsError::BadHandle)?;
+        draft.truncate(bytes).await?;
+        open.note_written(self.clock.wall());
+        Ok(())
+    }
+
+    /// Makes what was written an object, and lets the names know.
+    pub(crate) async fn commit(&self, file: &OpenFile, urgency: Urgency) -> VfsResult<()> {
+        let Some(draft) = file.draft() else { return Ok(()) };
+        let Some(object) = draft.commit(urgency).await? else { return Ok(()) };
+        let last_modified = self.clock.wall();
+        let facts = Facts { etag: object.etag.clone(), size: object.size, last_modified };
+        file.inode.has_pages_of(&facts.etag);
+        file.note_committed(object, facts.clone());
+        self.pin(&file.inode, Known::File(facts));
+        Ok(())
+    }
+
+    /// Where the file is below the mount, for messages.
+    pub(crate) fn path(&self, inode: &Inode) -> String {
+        let mut place = inode.place();
+        let mut path = place.name.to_string();
+        while place.parent != Ino::ROOT {
+            let Ok(parent) = self.inodes.get(place.parent) else { break };
+            place = parent.place();
+            path = format!("{}/{path}", place.name);
+        }
+        path
+    }
+
+    async fn open_found(
+        &self,
+        directory: &Inode,
+        found: &Found,
+        how: OpenHow,
+    ) -> VfsResult<(Entry, Opened)> {
+        let entry = self.entered(directory, found).ok_or(VfsError::NotFound)?;
+        match self.open(entry.attr.ino, how).await {
+            Ok(opened) => Ok((entry, opened)),
+            Err(error) => {
+                self.inodes.forget(entry.attr.ino, 1);
+                Err(error)
+            }
+        }
+    }
+
+    /// The version of the file that is there now.
+    async fn object(&self, open: &OpenFile) -> VfsResult<ObjectRef> {
+        let (known, _) = self.facts(&open.inode).await?;
+        match (known, open.inode.place().location) {
+            (Known::File(facts), Location::File { bucket, key }) => {
+                open.note_facts(facts.clone());
+                Ok(ObjectRef { bucket, key, etag: facts.etag, size: facts.size })
+            }
+            _ => Err(VfsError::NotFound),
+        }
+    }
+
+    async fn begin_writing(&self, open: &OpenFile, how: OpenHow) -> VfsResult<()> {
+        let _turn = open.turn().await;
+        match open.draft() {
+            Some(draft) => {
+                if how.truncate {
+                    draft.truncate(0).await?;
+                }
+                open.join();
+            }
+            None => {
+                let object = self.object(open).await?;
+                open.begin(self.draft(object, how).await?);
+            }
+        }
+        if let Some(facts) = open.last_facts() {
+            self.pin(&open.inode, Known::File(facts));
+        }
+        Ok(())
+    }
+
+    async fn draft(&self, object: ObjectRef, how: OpenHow) -> VfsResult<Draft> {
+        if how.truncate {
+            let target = Target { bucket: object.bucket, key: object.key };
+            return Ok(Draft::empty(&self.drafting, target, Some(object.etag)));
+        }
+        if Draft::can_leave_in_s3(object.size) {
+            return Ok(Draft::over(&self.drafting, object, None));
+        }
+        let bytes = object.size as u32;
+        let content = self.reader.open(object.clone()).read(0, bytes).await?;
+        Ok(Draft::over(&self.drafting, object, Some(content)))
+    }
+
+    async fn end_writing(&self, file: &OpenFile) -> VfsResult<()> {
+        let _turn = file.turn().await;
+        // Somebody may have begun again while this one waited.
+        if !file.leave() {
+            return Ok(());
+        }
+        let committed = self.commit(file, Urgency::Always).await;
+        if let Some(draft) = file.draft() {
+            draft.discard().await;
+        }
+        file.end();
+        self.unpin(file);
+        committed
+    }
+
+    /// Names a file that is being written: S3's word on it does not count before it is there.
+    fn pin(&self, inode: &Inode, known: Known) {
+        let place = inode.place();
+        if let Ok(parent) = self.inodes.get(place.parent)
+            && !place.removed
+        {
+            parent.names().pin(&place.name, known, self.now());
+        }
+    }
+
+    /// S3's word counts again.
+    fn unpin(&self, file: &OpenFile) {
+        let place = file.inode.place();
+        let known = match file.last_facts() {
+            Some(facts) if facts.etag != unsent() => Known::File(facts),
+            Some(_) | None => Known::Absent,
+        };
+        if let Ok(parent) = self.inodes.get(place.parent)
+            && !place.removed
+        {
+            parent.names().unpin(&place.name, known, self.now());
+        }
+    }
+
+    async fn read_draft(
+        &self,
+        handle: &FileHandle,
+        draft: &Draft,
+        range: Range<u64>,
+    ) -> VfsResult<Bytes> {
+        let mut chunks = Vec::new();
+        for piece in draft.read(range).await? {
+            match piece {
+                Piece::Held(held) => chunks.extend(held),
+                Piece::Front(object, range) => {
+                    let reading = handle.reading_of(object, |object| self.reader.open(object));
+                    let bytes = (range.end - range.start) as u32;
+                    chunks.push(reading.read(range.start, bytes).await?);
+                }
+            }
+        }
+        Ok(joined(chunks))
+    }
+
+    /// Where a new file of this name goes.
+    fn creatable(&self, found: &Found) -> VfsResult<(Arc<str>, Arc<str>)> {
+        match &found.named {
+            Meaning::Bucket => {
+                let message = "files live in buckets; here is only room for buckets: use mkdir";
+                Err(VfsError::NotPermitted(message.to_owned()))
+            }
+            Meaning::Key { named: Named::Plain { .. }, .. } => {
+                found.named.file().ok_or(VfsError::NotFound)
+            }
+            Meaning::Key { .. } => Err(VfsError::Invalid(format!(
+                "{} is the escaped name of something that is not there",
+                found.name
+            ))),
+        }
+    }
+
+    fn empty_facts(&self) -> Facts {
+        Facts { etag: unsent(), size: 0, last_modified: self.clock.wall() }
+    }
+}
+
+/// Stands where a file's ETag will be once S3 has it; no object has it.
+fn unsent() -> ETag {
+    ETag::new("")
+}
+
+fn opened(fh: Fh, how: OpenHow) -> Opened {
+    let only_writes = how.write && !how.read;
+    Opened { fh, keep_cache: false, direct_io: only_writes, no_flush: !how.write }
+}
+
+fn joined(mut chunks: Vec<Bytes>) -> Bytes {
+    if chunks.len() == 1 {
+        return chunks.swap_remove(0);
+    }
+    let mut whole = BytesMut::with_capacity(chunks.iter().map(Bytes::len).sum());
+    chunks.iter().for_each(|chunk| whole.extend_from_slice(chunk));
+    whole.freeze()
+}

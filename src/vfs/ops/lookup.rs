@@ -1,0 +1,270 @@
+//! Looking up names: what is remembered, else what S3 says.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::store::error::{ErrorKind, StoreError, StoreResult};
+use crate::store::types::{HeadObject, ListObjects, ObjectHead};
+use crate::vfs::Vfs;
+use crate::vfs::error::{VfsError, VfsResult};
+use crate::vfs::namespace::directory::{Facts, Known};
+use crate::vfs::namespace::inode::{Inode, Location};
+use crate::vfs::namespace::listing::Assembly;
+use crate::vfs::namespace::names::{DirPrefix, Named, resolve};
+use crate::vfs::types::{Entry, Ino, Lookup};
+
+/// A name in a directory, and all that is known of it.
+pub struct Found {
+    pub name: Arc<str>,
+    pub named: Meaning,
+    pub known: Known,
+    /// For how long it may be believed.
+    pub ttl: Duration,
+}
+
+/// What a name stands for, whether or not it is there.
+#[derive(Clone, Debug)]
+pub enum Meaning {
+    /// In the root of all buckets.
+    Bucket,
+    Key {
+        bucket: Arc<str>,
+        named: Named,
+    },
+}
+
+impl Meaning {
+    /// Where a file of this name is; `None` where it can only be a directory.
+    pub fn file(&self) -> Option<(Arc<str>, Arc<str>)> {
+        match self {
+            Self::Key { bucket, named: Named::Plain { key, .. } | Named::FileOnly { key } } => {
+                Some((Arc::clone(bucket), Arc::from(key.as_str())))
+            }
+            Self::Bucket | Self::Key { named: Named::DirOnly { .. }, .. } => None,
+        }
+    }
+
+    /// Where a directory of this name is; `None` where it can only be a file.
+    pub fn directory(&self, name: &str) -> Option<(Arc<str>, DirPrefix)> {
+        match self {
+            Self::Bucket => Some((Arc::from(name), DirPrefix::root(""))),
+            Self::Key { bucket, named: Named::Plain { dir: Some(dir), .. } }
+            | Self::Key { bucket, named: Named::DirOnly { dir } } => {
+                Some((Arc::clone(bucket), dir.clone()))
+            }
+            Self::Key {
+                named: Named::Plain { dir: None, .. } | Named::FileOnly { .. }, ..
+            } => None,
+        }
+    }
+}
+
+impl Vfs {
+    pub async fn lookup(&self, parent: Ino, name: &[u8]) -> VfsResult<Lookup> {
+        let directory = self.inodes.directory(parent)?;
+        let found = self.find(&directory, name).await?;
+        match self.entered(&directory, &found) {
+            Some(entry) => Ok(Lookup::Found(entry)),
+            None => Ok(Lookup::Absent(found.ttl)),
+        }
+    }
+
+    /// Takes back `count` lookups of an inode.
+    pub fn forget(&self, ino: Ino, count: u64) {
+        self.inodes.forget(ino, count);
+    }
+
+    /// What `name` in `directory` is, from memory where that is fresh.
+    pub(crate) async fn find(&self, directory: &Inode, name: &[u8]) -> VfsResult<Found> {
+        let named = meaning(directory, name)?;
+        // `resolve` has checked that it is UTF-8; a bucket's name that is not is none.
+        let name = std::str::from_utf8(name).map_err(|_| VfsError::NameNotUtf8)?;
+        let name: Arc<str> = Arc::from(name);
+        let remembered = directory.names().find(&name, self.now(), self.ttl());
+        let (known, ttl) = match remembered {
+            Some(remembered) => remembered,
+            None => self.ask(directory, &name, &named).await?,
+        };
+        Ok(Found { name, named, known, ttl })
+    }
+
+    /// The entry of a name that is there, with one lookup counted.
+    pub(crate) fn entered(&self, directory: &Inode, found: &Found) -> Option<Entry> {
+        let location = location(found)?;
+        let inode = self.inodes.enter(directory.ino, &found.name, location);
+        Some(Entry { attr: self.attr(&inode, &found.known), ttl: found.ttl })
+    }
+
+    async fn ask(
+        &self,
+        directory: &Inode,
+        name: &Arc<str>,
+        named: &Meaning,
+    ) -> VfsResult<(Known, Duration)> {
+        let asked_at = self.now();
+        let before = directory.names().last_known(name).cloned();
+        let known = match named {
+            Meaning::Bucket => self.ask_bucket(name).await?,
+            Meaning::Key { bucket, named } => self.ask_key(bucket, named, before).await?,
+        };
+        let mut names = directory.names();
+        names.learn(name, known.clone(), asked_at);
+        // Somebody may have made the file here meanwhile.
+        let remembered = names.find(name, self.now(), self.ttl());
+        Ok(remembered.unwrap_or((known, Duration::ZERO)))
+    }
+
+    async fn ask_bucket(&self, name: &str) -> VfsResult<Known> {
+        if !may_be_bucket(name) {
+            return Ok(Known::Absent);
+        }
+        match absent_if_not_found(self.store.head_bucket(name).await)? {
+            Some(_) => Ok(Known::Directory(None)),
+            None => Ok(Known::Absent),
+        }
+    }
+
+    async fn ask_key(
+        &self,
+        bucket: &str,
+        named: &Named,
+        before: Option<Known>,
+    ) -> VfsResult<Known> {
+        match named {
+            Named::DirOnly { dir } => self.ask_directory(bucket, dir).await,
+            Named::FileOnly { key } => self.ask_escaped_file(bucket, key).await,
+            Named::Plain { key, dir: None } => Ok(known_file(self.head(bucket, key).await?)),
+            Named::Plain { key, dir: Some(dir) } => match before {
+                Some(Known::File(_)) => match self.head(bucket, key).await? {
+                    Some(head) => Ok(known_file(Some(head))),
+                    None => self.ask_directory(bucket, dir).await,
+                },
+                Some(Known::Directory(_)) => match self.ask_directory(bucket, dir).await? {
+                    Known::Absent => Ok(known_file(self.head(bucket, key).await?)),
+                    known => Ok(known),
+                },
+                Some(Known::Absent) | None => self.ask_both(bucket, key, dir).await,
+            },
+        }
+    }
+
+    /// Asks for the object and for the directory at once: one round trip.
+    async fn ask_both(&self, bucket: &str, key: &str, dir: &DirPrefix) -> VfsResult<Known> {
+        let (head, directory) =
+            tokio::join!(self.head(bucket, key), self.ask_directory(bucket, dir));
+        match (head, directory) {
+            (_, Ok(known @ Known::Directory(_))) => Ok(known),
+            (Ok(Some(head)), _) => Ok(known_file(Some(head))),
+            (Err(error), _) | (_, Err(error)) => Err(error),
+            (Ok(None), Ok(known)) => Ok(known),
+        }
+    }
+
+    /// An object is under its escaped name only where a directory has its plain name, or where
+    /// it is a marker that has bytes.
+    async fn ask_escaped_file(&self, bucket: &str, key: &str) -> VfsResult<Known> {
+        if key.ends_with('/') {
+            let head = self.head(bucket, key).await?;
+            return Ok(known_file(head.filter(|head| head.size > 0)));
+        }
+        let beside = format!("{key}/");
+        let (head, beside) =
+            tokio::join!(self.head(bucket, key), self.has_any_below(bucket, &beside));
+        Ok(known_file(if beside? { head? } else { None }))
+    }
+
+    async fn ask_directory(&self, bucket: &str, dir: &DirPrefix) -> VfsResult<Known> {
+        let is_there = match dir.marker_key() {
+            Some(prefix) => self.has_any_below(bucket, prefix).await?,
+            None => self.shows_any(bucket, dir).await?,
+        };
+        Ok(if is_there { Known::Directory(None) } else { Known::Absent })
+    }
+
+    async fn has_any_below(&self, bucket: &str, prefix: &str) -> VfsResult<bool> {
+        let options =
+            ListObjects { prefix: prefix.to_owned(), keys_max: Some(1), ..ListObjects::default() };
+        let page = self.store.list_objects(bucket, options).await?;
+        Ok(!page.objects.is_empty())
+    }
+
+    /// Whether a directory that stands for a piece of a name has names to show: shorter
+    /// neighbours may begin with the same piece.
+    async fn shows_any(&self, bucket: &str, dir: &DirPrefix) -> VfsResult<bool> {
+        let mut assembly = Assembly::new(dir.clone());
+        let mut continuation = None;
+        loop {
+            let options = ListObjects {
+                prefix: dir.as_str().to_owned(),
+                delimiter: Some("/".to_owned()),
+                continuation,
+                ..ListObjects::default()
+            };
+            let page = self.store.list_objects(bucket, options).await?;
+            continuation = page.next.clone();
+            if !assembly.page(page).is_empty() {
+                return Ok(true);
+            }
+            if continuation.is_none() {
+                return Ok(false);
+            }
+        }
+    }
+
+    pub(crate) async fn head(&self, bucket: &str, key: &str) -> VfsResult<Option<ObjectHead>> {
+        let head = self.store.head_object(bucket, key, HeadObject::default()).await;
+        Ok(absent_if_not_found(head)?)
+    }
+}
+
+/// What a name in this directory stands for.
+pub(crate) fn meaning(directory: &Inode, name: &[u8]) -> VfsResult<Meaning> {
+    match directory.place().location {
+        Location::Account => Ok(Meaning::Bucket),
+        Location::Directory { bucket, prefix } => {
+            Ok(Meaning::Key { bucket, named: resolve(&prefix, name)? })
+        }
+        Location::File { .. } => Err(VfsError::NotDirectory),
+    }
+}
+
+/// Where the thing is that was found; `None` where there is none.
+fn location(found: &Found) -> Option<Location> {
+    match &found.known {
+        Known::Absent => None,
+        Known::File(_) => {
+            let (bucket, key) = found.named.file()?;
+            Some(Location::File { bucket, key })
+        }
+        Known::Directory(_) => {
+            let (bucket, prefix) = found.named.directory(&found.name)?;
+            Some(Location::Directory { bucket, prefix })
+        }
+    }
+}
+
+fn known_file(head: Option<ObjectHead>) -> Known {
+    head.map_or(Known::Absent, |head| Known::File(Facts::from(&head)))
+}
+
+fn absent_if_not_found<T>(answer: StoreResult<T>) -> Result<Option<T>, StoreError> {
+    match answer {
+        Ok(value) => Ok(Some(value)),
+        Err(error) if error.kind == ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// S3's rule for names of buckets, so that no request is made for `.git` and the like
+/// (<https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html>).
+pub(crate) fn may_be_bucket(name: &str) -> bool {
+    let is_end = |byte: Option<u8>| byte.is_some_and(|byte| byte.is_ascii_alphanumeric());
+    let bytes = name.as_bytes();
+    (3..=63).contains(&bytes.len())
+        && is_end(bytes.first().copied())
+        && is_end(bytes.last().copied())
+        && !name.contains("..")
+        && bytes.iter().all(|byte| {
+            byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'.' | b'-')
+        })
+}

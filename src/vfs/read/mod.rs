@@ -1,0 +1,317 @@
+//! Reading: bytes of one version of an object, from memory or S3.
+//!
+//! A [`Reader`] serves a mount, a [`ReadHandle`] one opened version. How a handle is read is told
+//! by `pattern`, what to fetch for that by `plan`, and `fetch` gets it; here they are joined with
+//! the cache. Nothing here knows inodes or names.
+
+pub mod fetch;
+pub mod pattern;
+pub mod plan;
+
+use std::ops::Range;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use bytes::{Bytes, BytesMut};
+use tokio::runtime::Handle;
+use tokio::task::JoinSet;
+
+use crate::store::ObjectStore;
+use crate::vfs::budget::Budget;
+use crate::vfs::cache::flight::Flight;
+use crate::vfs::cache::memory::Origin;
+use crate::vfs::cache::{Cache, Found, Landing};
+use crate::vfs::error::{VfsError, VfsResult};
+use crate::vfs::read::fetch::{Fetcher, Urgency};
+use crate::vfs::read::pattern::{Pattern, Stream, Streams};
+use crate::vfs::read::plan::{ReadLimits, ReadPlan, Shape, plan_piece, plan_read};
+use crate::vfs::types::ObjectRef;
+
+/// The read path of one mount.
+pub struct Reader {
+    fetcher: Arc<Fetcher>,
+    cache: Arc<Cache>,
+    budget: Arc<Budget>,
+    limits: ReadLimits,
+    runtime: Handle,
+    /// Open handles that are or were scanned.
+    scanned_handles: AtomicU64,
+}
+
+/// One version of an object, opened for reading. Dropped, it stops fetching ahead.
+pub struct ReadHandle {
+    reader: Arc<Reader>,
+    object: ObjectRef,
+    /// S3 no longer has this version.
+    gone: Arc<AtomicBool>,
+    state: Mutex<HandleState>,
+}
+
+#[derive(Default)]
+struct HandleState {
+    streams: Streams,
+    /// What is fetched ahead; stopped when dropped.
+    ahead: JoinSet<()>,
+    /// Counted in [`Reader::scanned_handles`].
+    scanned: bool,
+}
+
+/// A stretch of what was asked for.
+enum Part {
+    Here {
+        start: u64,
+        bytes: Bytes,
+    },
+    /// Fetched by somebody else.
+    Joined(Flight),
+    /// Fetched for this very read.
+    Ours(Flight),
+}
+
+impl Reader {
+    /// To be called inside a runtime: the one that fetches will run on.
+    #[must_use]
+    pub fn new(store: Arc<dyn ObjectStore>, budget: Arc<Budget>, limits: ReadLimits) -> Arc<Self> {
+        Arc::new(Self {
+            fetcher: Arc::new(Fetcher::new(store, Arc::clone(&budget), limits)),
+            cache: Cache::new(Arc::clone(&budget)),
+            budget,
+            limits,
+            runtime: Handle::current(),
+            scanned_handles: AtomicU64::new(0),
+        })
+    }
+
+    /// Opens a version that S3 is known to have, and forgets what is cached of others.
+    #[must_use]
+    pub fn open(self: &Arc<Self>, object: ObjectRef) -> ReadHandle {
+        self.cache.forget_others(&object);
+        ReadHandle {
+            reader: Arc::clone(self),
+            object,
+            gone: Arc::default(),
+            state: Mutex::default(),
+        }
+    }
+
+    /// Forgets what is cached of an object, whatever its version.
+    pub fn forget(&self, bucket: &str, key: &str) {
+        self.cache.forget(bucket, key);
+    }
+
+    /// How many bytes of this version are cached.
+    #[must_use]
+    pub fn cached_bytes(&self, object: &ObjectRef) -> u64 {
+        self.cache.cached_bytes(object)
+    }
+}
+
+impl ReadHandle {
+    #[must_use]
+    pub fn object(&self) -> &ObjectRef {
+        &self.object
+    }
+
+    /// Up to `bytes` bytes from `offset`; fewer only at the end of the object. Ready at the first
+    /// poll where they are cached.
+    ///
+    /// Fails with `Stale` where S3 no longer has this version, with `Deadline` or the store's
+    /// error where it could not be had in time.
+    pub async fn read(&self, offset: u64, bytes: u32) -> VfsResult<Bytes> {
+        let end = offset.saturating_add(u64::from(bytes)).min(self.object.size);
+        if offset >= end {
+            return Ok(Bytes::new());
+        }
+        let (mut parts, shape) = self.begin(offset..end);
+        let mut slices = Vec::with_capacity(1);
+        let mut at = offset;
+        loop {
+            at = collect(parts, at, end, &mut slices).await?;
+            if at == end {
+                return Ok(joined(slices));
+            }
+            // Somebody gave up a fetch that this read had joined.
+            parts = self.parts(at..end, shape);
+        }
+    }
+
+    /// Takes note of a read and starts what it needs: what is waited for, then what is ahead.
+    fn begin(&self, asked: Range<u64>) -> (Vec<Part>, Shape) {
+        let mut guard = self.state();
+        let state = &mut *guard;
+        let scans = state.streams.scans();
+        let stream = state.streams.observe(&asked);
+        let plan = self.plan(&asked, stream.pattern(), scans);
+        let parts = self.parts(asked.clone(), plan.shape);
+        if parts.iter().any(|part| part.is_missing_from(stream)) {
+            stream.ahead_until = asked.end;
+        }
+        stream.left_until = self.reader.cache.demote(&self.object, stream.left_behind());
+        if plan.ahead_until > asked.end {
+            self.count_scanned(&mut state.scanned);
+            let from = stream.ahead_until.max(asked.end);
+            stream.ahead_until = self.fetch_ahead(&mut state.ahead, from, plan);
+        }
+        (parts, plan.shape)
+    }
+
+    fn plan(&self, asked: &Range<u64>, pattern: Pattern, scans: u64) -> ReadPlan {
+        let handles = self.reader.scanned_handles.load(Ordering::Relaxed);
+        let sharing = handles.max(1) * scans.max(1);
+        plan_read(asked, self.object.size, pattern, &self.reader.limits, sharing)
+    }
+
+    /// All of `asked`, in order; begins to fetch what is neither here nor coming.
+    fn parts(&self, asked: Range<u64>, shape: Shape) -> Vec<Part> {
+        let origin = match shape {
+            Shape::Whole | Shape::Exact { .. } => Origin::Asked,
+            Shape::Pieces { .. } => Origin::Scan,
+        };
+        let mut parts = Vec::with_capacity(1);
+        let mut at = asked.start;
+        while at < asked.end {
+            match self.reader.cache.find(&self.object, at) {
+                Found::Here { start, bytes } => {
+                    at = start + bytes.len() as u64;
+                    parts.push(Part::Here { start, bytes });
+                }
+                Found::Coming(flight) => {
+                    at = flight.range().end;
+                    parts.push(Part::Joined(flight));
+                }
+                Found::Free(free) => {
+                    let piece = plan_piece(at, self.object.size, shape, &free);
+                    let Some(flight) = self.fetch_awaited(piece, origin) else { continue };
+                    at = flight.range().end;
+                    parts.push(Part::Ours(flight));
+                }
+            }
+        }
+        parts
+    }
+
+    /// Begins to fetch a piece that a read waits for; `None` if somebody else just did.
+    fn fetch_awaited(&self, piece: Range<u64>, origin: Origin) -> Option<Flight> {
+        let (landing, flight) = self.reader.cache.claim(&self.object, piece, origin)?;
+        drop(self.reader.runtime.spawn(self.fetch(landing, Urgency::Awaited)));
+        Some(flight)
+    }
+
+    /// Begins to fetch what is missing between `from` and the plan's end, as far as there is
+    /// memory at once, and says how far that was.
+    fn fetch_ahead(&self, tasks: &mut JoinSet<()>, from: u64, plan: ReadPlan) -> u64 {
+        let reader = &self.reader;
+        while tasks.try_join_next().is_some() {}
+        let mut at = from;
+        while at < plan.ahead_until && !self.gone.load(Ordering::Relaxed) {
+            let free = match reader.cache.covered_until(&self.object, at) {
+                Ok(end) => {
+                    at = end;
+                    continue;
+                }
+                Err(free) => free,
+            };
+            let piece = plan_piece(at, self.object.size, plan.shape, &free);
+            let bytes = piece.end - piece.start;
+            let Some(memory) = reader.budget.try_reserve_spare(bytes) else { break };
+            if let Some((landing, _)) =
+                reader.cache.claim(&self.object, piece.clone(), Origin::Scan)
+            {
+                at = piece.end;
+                let fetch = self.fetch(landing, Urgency::Ahead(memory));
+                tasks.spawn_on(fetch, &reader.runtime);
+            }
+        }
+        at
+    }
+
+    fn fetch(
+        &self,
+        landing: Landing,
+        urgency: Urgency,
+    ) -> impl Future<Output = ()> + Send + 'static {
+        let (fetcher, gone) = (Arc::clone(&self.reader.fetcher), Arc::clone(&self.gone));
+        async move { fetcher.fetch(landing, &gone, urgency).await }
+    }
+
+    fn count_scanned(&self, scanned: &mut bool) {
+        if !std::mem::replace(scanned, true) {
+            self.reader.scanned_handles.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, HandleState> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for ReadHandle {
+    fn drop(&mut self) {
+        let state = self.state();
+        for held in state.streams.held() {
+            let behind_last_piece = held.end.saturating_add(self.reader.limits.block_bytes);
+            self.reader.cache.demote(&self.object, held.start..behind_last_piece);
+        }
+        if state.scanned {
+            self.reader.scanned_handles.fetch_sub(1, Ordering::Relaxed);
+        }
+    }
+}
+
+impl Part {
+    /// Whether this had to be fetched although it had been fetched ahead.
+    fn is_missing_from(&self, stream: &Stream) -> bool {
+        match self {
+            Self::Ours(flight) => stream.expects(flight.range().start),
+            Self::Here { .. } | Self::Joined(_) => false,
+        }
+    }
+}
+
+/// Waits for the parts in order and adds their bytes between `at` and `end`; says how far they
+/// went, which is less than to the end where a fetch was given up.
+async fn collect(
+    parts: Vec<Part>,
+    mut at: u64,
+    end: u64,
+    slices: &mut Vec<Bytes>,
+) -> VfsResult<u64> {
+    for part in parts {
+        let (start, bytes) = match part {
+            Part::Here { start, bytes } => (start, bytes),
+            Part::Joined(flight) => match flight.landed().await {
+                Some(outcome) => (flight.range().start, outcome?),
+                None => return Ok(at),
+            },
+            // Nobody gives up what is waited for, except with the runtime.
+            Part::Ours(flight) => match flight.landed().await {
+                Some(outcome) => (flight.range().start, outcome?),
+                None => return Err(VfsError::ShuttingDown),
+            },
+        };
+        let until = end.min(start + bytes.len() as u64);
+        slices.push(bytes.slice(index(at - start)..index(until - start)));
+        at = until;
+    }
+    Ok(at)
+}
+
+/// Copies only where there is more than one slice.
+fn joined(mut slices: Vec<Bytes>) -> Bytes {
+    if slices.len() == 1 {
+        return slices.remove(0);
+    }
+    let mut whole = BytesMut::with_capacity(slices.iter().map(Bytes::len).sum());
+    for slice in slices {
+        whole.extend_from_slice(&slice);
+    }
+    whole.freeze()
+}
+
+/// An offset in bytes that are in memory.
+fn index(offset: u64) -> usize {
+    usize::try_from(offset).unwrap_or(usize::MAX)
+}
+
+#[cfg(test)]
+mod tests;

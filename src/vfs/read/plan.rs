@@ -1,0 +1,136 @@
+//! Plans: which bytes to fetch for a read, and how far ahead.
+//!
+//! Pure. A scan is fetched ahead by a window that grows with what it has read, in pieces that grow
+//! along, so that it reaches full speed within a few requests and whoever stops early has paid
+//! for little. A random read pays for what it asked, and an object smaller than a block is had
+//! whole by one request.
+
+use std::ops::Range;
+use std::time::Duration;
+
+use crate::vfs::read::pattern::Pattern;
+
+/// The smallest window of a scan.
+const WINDOW_BYTES_MIN: u64 = 2 << 20;
+
+/// The smallest piece of a scan.
+const PIECE_BYTES_MIN: u64 = 1 << 20;
+
+/// The largest piece; larger ones make no request cheaper but first bytes later.
+const BLOCK_BYTES_MAX: u64 = 8 << 20;
+
+/// As many requests as this saturate any link without being told to slow down.
+const REQUESTS_MAX: usize = 32;
+
+/// Sixteen of the largest pieces: further connections make no scan faster.
+const WINDOW_BYTES_MAX: u64 = 128 << 20;
+
+/// Random reads are rounded out to this: neighbours on one page of most databases come along,
+/// and the table of extents stays small.
+const EXACT_UNIT_BYTES: u64 = 16 << 10;
+
+/// Bounds of the read path of one mount.
+#[derive(Clone, Copy, Debug)]
+pub struct ReadLimits {
+    /// The largest piece of a scan, and the largest object had by one request; a power of two
+    /// of at least 1 MiB.
+    pub block_bytes: u64,
+    /// What all scans together may have fetched ahead.
+    pub window_bytes_max: u64,
+    /// GETs under way at once; a quarter of them is left to what programs wait for.
+    pub requests_max: usize,
+    /// How long one fetch may take with all its retries.
+    pub operation_timeout: Duration,
+    /// How long a GET may bring no byte before it is made anew.
+    pub stall_timeout: Duration,
+    /// How long a read waits for memory before it goes over the budget.
+    pub memory_wait: Duration,
+}
+
+impl ReadLimits {
+    /// The limits that suit a budget of so many bytes.
+    #[must_use]
+    pub fn for_memory(memory_bytes_max: u64, operation_timeout: Duration) -> Self {
+        Self {
+            block_bytes: power_of_two_within(memory_bytes_max / 16, BLOCK_BYTES_MAX),
+            window_bytes_max: (memory_bytes_max / 2).clamp(WINDOW_BYTES_MIN, WINDOW_BYTES_MAX),
+            requests_max: REQUESTS_MAX,
+            operation_timeout,
+            stall_timeout: Duration::from_secs(10),
+            memory_wait: Duration::from_secs(2),
+        }
+    }
+}
+
+/// In which shape missing bytes are fetched.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Shape {
+    /// All that is missing of the object.
+    Whole,
+    /// No more than up to here.
+    Exact { until: u64 },
+    /// In pieces that end at multiples of this.
+    Pieces { bytes: u64 },
+}
+
+/// What a read is to fetch.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct ReadPlan {
+    pub shape: Shape,
+    /// Where fetching ahead ends; not behind what was asked if there is nothing to fetch ahead.
+    pub ahead_until: u64,
+}
+
+/// Plans a read of `asked`, which is within the `size` of the object; `scans` of the mount share
+/// the window.
+#[must_use]
+pub fn plan_read(
+    asked: &Range<u64>,
+    size: u64,
+    pattern: Pattern,
+    limits: &ReadLimits,
+    scans: u64,
+) -> ReadPlan {
+    if size <= limits.block_bytes {
+        return ReadPlan { shape: Shape::Whole, ahead_until: asked.end };
+    }
+    match pattern {
+        Pattern::Random => {
+            let until = asked.end.next_multiple_of(EXACT_UNIT_BYTES).min(size);
+            ReadPlan { shape: Shape::Exact { until }, ahead_until: asked.end }
+        }
+        Pattern::Sequential { streak_bytes } => {
+            let share = (limits.window_bytes_max / scans.max(1)).max(WINDOW_BYTES_MIN);
+            let window = streak_bytes.saturating_mul(2).clamp(WINDOW_BYTES_MIN, share);
+            let bytes = power_of_two_within(window / 2, limits.block_bytes);
+            let horizon = asked.end.saturating_add(window);
+            let ahead_until = if horizon < size { round_down(horizon, bytes) } else { size };
+            ReadPlan { shape: Shape::Pieces { bytes }, ahead_until }
+        }
+    }
+}
+
+/// Which range to fetch by one request to have the byte at `at`, within the `free` space around
+/// it, of which nothing is here or coming.
+#[must_use]
+pub fn plan_piece(at: u64, size: u64, shape: Shape, free: &Range<u64>) -> Range<u64> {
+    let (start, end) = match shape {
+        Shape::Whole => (0, size),
+        Shape::Exact { until } => (round_down(at, EXACT_UNIT_BYTES), until),
+        Shape::Pieces { bytes } => (round_down(at, PIECE_BYTES_MIN), round_down(at, bytes) + bytes),
+    };
+    start.max(free.start)..end.min(free.end).min(size)
+}
+
+fn round_down(offset: u64, unit: u64) -> u64 {
+    offset - offset % unit
+}
+
+/// The largest power of two up to `bytes`, neither below the smallest piece nor above `bytes_max`.
+fn power_of_two_within(bytes: u64, bytes_max: u64) -> u64 {
+    let exponent = bytes.max(PIECE_BYTES_MIN).ilog2();
+    (1 << exponent).min(bytes_max)
+}
+
+#[cfg(test)]
+mod tests;

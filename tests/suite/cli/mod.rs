@@ -1,0 +1,5 @@
+//! The program's commands, as a shell and mount(8) run them.
+
+mod refusals;
+mod serving;
+mod ways;

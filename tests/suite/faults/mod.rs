@@ -1,0 +1,4 @@
+//! When things break under a mount: errors in bounded time, nothing lost, right again after.
+
+mod server_lost;
+mod terminated;

@@ -1,0 +1,116 @@
+//! The server dies while it is needed, and comes back.
+
+use std::fs::{self, File};
+use std::io::{self, Read, Write};
+use std::os::unix::fs::FileExt;
+use std::time::Duration;
+
+use rustix::io::Errno;
+
+use crate::support::mount::{Site, TestMount};
+use crate::support::servers::Kind;
+use crate::support::wait::until;
+
+/// Short, so that tests are; the operations fail soon after.
+const TIMEOUT: [&str; 2] = ["--timeout", "3"];
+
+/// What a program is told of a server that does not answer.
+#[track_caller]
+fn check_is_io_error(error: &io::Error) {
+    let errno = Errno::from_io_error(error);
+    assert!(matches!(errno, Some(Errno::IO | Errno::TIMEDOUT)), "{error}");
+}
+
+/// The mount is there, and once the server is back all is as if nothing had been.
+#[track_caller]
+fn check_recovers(site: &mut Site, mount: &TestMount) {
+    site.server_mut().resume();
+    let write = || fs::write(mount.path("after"), "written after").is_ok();
+    until("a file can be written", Duration::from_secs(30), write);
+    assert_eq!(site.bucket.get("after").as_deref(), Some(b"written after".as_slice()));
+    assert!(mount.names("").contains(&"after".to_owned()));
+}
+
+#[test]
+fn a_read_fails_in_time_and_the_mount_recovers() {
+    let mut site = Site::new(Kind::Pailfs);
+    let mut bytes = vec![0; 64 << 20];
+    fastrand::Rng::with_seed(1).fill(&mut bytes);
+    site.bucket.put("large", &bytes);
+    let mount = site.mount(&TIMEOUT);
+    let mut file = File::open(mount.path("large")).expect("the file");
+    let mut head = vec![0; 4096];
+    file.read_exact(&mut head).expect("a read");
+    site.server_mut().kill();
+    let mut tail = vec![0; 4096];
+    let error = file.read_exact_at(&mut tail, 60 << 20).expect_err("the server is gone");
+    check_is_io_error(&error);
+    site.server_mut().resume();
+    until("the file can be read", Duration::from_secs(30), || {
+        fs::read(mount.path("large")).is_ok_and(|read| read == bytes)
+    });
+    check_recovers(&mut site, &mount);
+}
+
+#[test]
+fn a_write_fails_in_time_and_the_mount_recovers() {
+    let mut site = Site::new(Kind::Pailfs);
+    site.bucket.put("file", "old");
+    let mount = site.mount(&TIMEOUT);
+    let mut file = File::create(mount.path("file")).expect("the file");
+    file.write_all(&vec![b'x'; 20 << 20]).expect("the server is there");
+    site.server_mut().kill();
+    let failed = file.write_all(&vec![b'y'; 20 << 20]).and_then(|()| file.sync_all());
+    check_is_io_error(&failed.expect_err("the server is gone"));
+    drop(file);
+    site.server_mut().resume();
+    assert_eq!(site.bucket.get("file").as_deref(), Some(b"old".as_slice()), "not torn");
+    check_recovers(&mut site, &mount);
+    until("the file can be written", Duration::from_secs(30), || {
+        fs::write(mount.path("file"), "new").is_ok()
+    });
+    assert_eq!(site.bucket.get("file").as_deref(), Some(b"new".as_slice()));
+}
+
+#[test]
+fn close_reports_what_could_not_be_written() {
+    let mut site = Site::new(Kind::Pailfs);
+    let mount = site.mount(&TIMEOUT);
+    mount.shell("ls").ok();
+    let mut file = File::create(mount.path("file")).expect("a new file");
+    file.write_all(b"text").expect("a write");
+    site.server_mut().kill();
+    let said = mount.shell("cp /etc/hostname other").refused();
+    assert!(said.contains("Input/output error") || said.contains("timed out"), "{said}");
+    check_is_io_error(&file.sync_all().expect_err("the server is gone"));
+    drop(file);
+    check_recovers(&mut site, &mount);
+}
+
+#[test]
+fn names_fail_in_time_and_come_back() {
+    let mut site = Site::new(Kind::Pailfs);
+    site.bucket.put("dir/file", "text");
+    let mount = site.mount(&["--timeout", "3", "--ttl", "0"]);
+    site.server_mut().kill();
+    check_is_io_error(&fs::metadata(mount.path("dir/file")).expect_err("the server is gone"));
+    check_is_io_error(&fs::create_dir(mount.path("new")).expect_err("the server is gone"));
+    site.server_mut().resume();
+    until("the file is there", Duration::from_secs(30), || {
+        fs::read(mount.path("dir/file")).is_ok_and(|read| read == b"text")
+    });
+    check_recovers(&mut site, &mount);
+}
+
+#[test]
+fn a_short_absence_goes_unnoticed() {
+    let mut site = Site::new(Kind::Pailfs);
+    site.bucket.put("file", "text");
+    let mount = site.mount(&["--timeout", "60", "--ttl", "0"]);
+    site.server_mut().kill();
+    let path = mount.path("file");
+    let reader = std::thread::spawn(move || fs::read(path));
+    site.server_mut().resume();
+    let read = reader.join().expect("a thread").expect("the server was only gone for a while");
+    assert_eq!(read, b"text");
+}

@@ -1,0 +1,8 @@
+//! The tests that need the library or the program: one binary, so that the SDK is linked once.
+
+mod cli;
+mod conformance;
+mod faults;
+mod model;
+mod mounted;
+mod support;

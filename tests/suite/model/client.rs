@@ -1,0 +1,264 @@
+//! A program and its kernel: paths walked by lookups, handles opened and closed, lookups taken
+//! back.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use pailfs::vfs::Vfs;
+use pailfs::vfs::error::VfsError;
+use pailfs::vfs::types::{
+    DirEntry, Entry, Fh, Ino, Kind, Listing, Lookup, OpenHow, Replace, Room, SetAttr,
+};
+use rustix::io::Errno;
+
+use crate::model::steps::{Action, Outcome};
+use crate::model::tree::Node;
+
+/// What the kernel asks for at once.
+const REQUEST_BYTES: usize = 1 << 20;
+
+pub(super) struct Client {
+    vfs: Arc<Vfs>,
+}
+
+/// A path walked: the last directory, and what the walk looked up.
+struct Walk<'a> {
+    client: &'a Client,
+    parent: Ino,
+    name: String,
+    looked_up: Vec<Ino>,
+}
+
+impl Drop for Walk<'_> {
+    fn drop(&mut self) {
+        for ino in self.looked_up.drain(..).rev() {
+            self.client.vfs.forget(ino, 1);
+        }
+    }
+}
+
+impl Client {
+    pub(super) fn new(vfs: Arc<Vfs>) -> Self {
+        Self { vfs }
+    }
+
+    pub(super) fn check_nothing_left(&self) {
+        assert_eq!(self.vfs.open_handles(), 0, "handles left open");
+        assert_eq!(self.vfs.known_inodes(), 1, "inodes left beside the root");
+    }
+
+    pub(super) async fn run(&self, action: &Action) -> Outcome {
+        let done = match action {
+            Action::Write { path, content } => self.write(path, content).await,
+            Action::Append { path, content } => self.append(path, content).await,
+            Action::Truncate { path, bytes } => self.truncate(path, *bytes as u64).await,
+            Action::Read { path } => self.read(path).await,
+            Action::Mkdir { path } => self.mkdir(path).await,
+            Action::Rmdir { path } => self.rmdir(path).await,
+            Action::Unlink { path } => self.unlink(path).await,
+            Action::Rename { from, to } => self.rename(from, to).await,
+            Action::List { path } => self.list(path).await,
+        };
+        done.map_err(|error| error.errno())
+    }
+
+    /// Everything in the mount, by path.
+    pub(super) async fn all(&self) -> BTreeMap<String, Node> {
+        let mut nodes = BTreeMap::new();
+        let mut to_read = vec![String::new()];
+        while let Some(directory) = to_read.pop() {
+            let names = self.list(&directory).await.unwrap();
+            let names = String::from_utf8(names).unwrap();
+            for name in names.lines() {
+                let path = join(&directory, name);
+                let node = match self.read(&path).await {
+                    Ok(content) => Node::File(content),
+                    Err(error) if error.errno() == Errno::ISDIR => Node::Directory,
+                    Err(error) => panic!("{path}: {error}"),
+                };
+                if node == Node::Directory {
+                    to_read.push(path.clone());
+                }
+                nodes.insert(path, node);
+            }
+        }
+        nodes
+    }
+
+    pub(super) async fn write(&self, path: &str, content: &[u8]) -> Result<Vec<u8>, VfsError> {
+        let how = OpenHow { write: true, truncate: true, ..OpenHow::default() };
+        let mut walk = self.walk(path).await?;
+        let fh = match walk.lookup().await? {
+            Some(entry) => self.open(&entry, how).await?,
+            None => {
+                let (entry, opened) =
+                    self.vfs.create(walk.parent, walk.name.as_bytes(), how).await?;
+                walk.looked_up.push(entry.attr.ino);
+                opened.fh
+            }
+        };
+        self.put(fh, 0, content).await
+    }
+
+    async fn append(&self, path: &str, content: &[u8]) -> Result<Vec<u8>, VfsError> {
+        let how = OpenHow { write: true, append: true, ..OpenHow::default() };
+        let mut walk = self.walk(path).await?;
+        let entry = walk.lookup().await?.ok_or(VfsError::NotFound)?;
+        let fh = self.open(&entry, how).await?;
+        self.put(fh, entry.attr.size, content).await
+    }
+
+    /// Writes, closes, and reports the close's failure as a program would.
+    async fn put(&self, fh: Fh, offset: u64, content: &[u8]) -> Result<Vec<u8>, VfsError> {
+        let mut at = offset;
+        let mut written = Ok(());
+        for chunk in content.chunks(REQUEST_BYTES) {
+            written = self.vfs.write(fh, at, Bytes::copy_from_slice(chunk)).await;
+            at += chunk.len() as u64;
+            if written.is_err() {
+                break;
+            }
+        }
+        let flushed = self.vfs.flush(fh).await;
+        let released = self.vfs.release(fh).await;
+        written.and(flushed).and(released)?;
+        Ok(Vec::new())
+    }
+
+    async fn truncate(&self, path: &str, bytes: u64) -> Result<Vec<u8>, VfsError> {
+        let mut walk = self.walk(path).await?;
+        let entry = walk.lookup().await?.ok_or(VfsError::NotFound)?;
+        if entry.attr.kind == Kind::Directory {
+            return Err(VfsError::IsDirectory);
+        }
+        let change = SetAttr { size: Some(bytes), ..SetAttr::default() };
+        let after = self.vfs.setattr(entry.attr.ino, None, change).await?;
+        assert_eq!(after.attr.size, bytes);
+        Ok(Vec::new())
+    }
+
+    async fn read(&self, path: &str) -> Result<Vec<u8>, VfsError> {
+        let mut walk = self.walk(path).await?;
+        let entry = walk.lookup().await?.ok_or(VfsError::NotFound)?;
+        let how = OpenHow { read: true, ..OpenHow::default() };
+        let fh = self.open(&entry, how).await?;
+        let mut content = Vec::new();
+        let read = loop {
+            match self.vfs.read(fh, content.len() as u64, REQUEST_BYTES as u32).await {
+                Ok(bytes) if bytes.is_empty() => break Ok(()),
+                Ok(bytes) => content.extend_from_slice(&bytes),
+                Err(error) => break Err(error),
+            }
+        };
+        self.vfs.release(fh).await?;
+        read?;
+        assert_eq!(content.len() as u64, entry.attr.size, "stat and read differ on {path}");
+        Ok(content)
+    }
+
+    async fn mkdir(&self, path: &str) -> Result<Vec<u8>, VfsError> {
+        let mut walk = self.walk(path).await?;
+        let entry = self.vfs.mkdir(walk.parent, walk.name.as_bytes()).await?;
+        walk.looked_up.push(entry.attr.ino);
+        Ok(Vec::new())
+    }
+
+    async fn rmdir(&self, path: &str) -> Result<Vec<u8>, VfsError> {
+        let walk = self.walk(path).await?;
+        self.vfs.rmdir(walk.parent, walk.name.as_bytes()).await.map(|()| Vec::new())
+    }
+
+    async fn unlink(&self, path: &str) -> Result<Vec<u8>, VfsError> {
+        let walk = self.walk(path).await?;
+        self.vfs.unlink(walk.parent, walk.name.as_bytes()).await.map(|()| Vec::new())
+    }
+
+    async fn rename(&self, from: &str, to: &str) -> Result<Vec<u8>, VfsError> {
+        let (source, target) = (self.walk(from).await?, self.walk(to).await?);
+        let source = (source.parent, source.name.as_bytes());
+        let target = (target.parent, target.name.as_bytes());
+        self.vfs.rename(source, target, Replace::Allowed).await.map(|()| Vec::new())
+    }
+
+    async fn list(&self, path: &str) -> Result<Vec<u8>, VfsError> {
+        let mut walk = self.walk(path).await?;
+        let ino = if path.is_empty() {
+            Ino::ROOT
+        } else {
+            walk.lookup().await?.ok_or(VfsError::NotFound)?.attr.ino
+        };
+        let fh = self.vfs.opendir(ino).await?.fh;
+        let names = self.entries(fh).await;
+        self.vfs.releasedir(fh);
+        let mut names = names?;
+        names.sort();
+        Ok(names.join("\n").into_bytes())
+    }
+
+    /// Reads a directory as the kernel does: three entries at a time.
+    async fn entries(&self, fh: Fh) -> Result<Vec<String>, VfsError> {
+        let mut names = Vec::new();
+        let mut offset = 0;
+        loop {
+            let mut taken = 0;
+            let mut looked_up = Vec::new();
+            let asked = offset;
+            let mut sink = |entry: &DirEntry<'_>| {
+                if taken == 3 {
+                    return Room::Full;
+                }
+                taken += 1;
+                offset = entry.next_offset;
+                looked_up.extend(entry.entry.map(|entry| entry.attr.ino));
+                if !matches!(entry.name, "." | "..") {
+                    names.push(entry.name.to_owned());
+                }
+                Room::Taken
+            };
+            self.vfs.readdir(fh, asked, Listing::Entries, &mut sink).await?;
+            for ino in looked_up {
+                self.vfs.forget(ino, 1);
+            }
+            if taken == 0 {
+                return Ok(names);
+            }
+        }
+    }
+
+    async fn open(&self, entry: &Entry, how: OpenHow) -> Result<Fh, VfsError> {
+        Ok(self.vfs.open(entry.attr.ino, how).await?.fh)
+    }
+
+    async fn walk(&self, path: &str) -> Result<Walk<'_>, VfsError> {
+        let (directories, name) = path.rsplit_once('/').unwrap_or(("", path));
+        let mut walk =
+            Walk { client: self, parent: Ino::ROOT, name: String::new(), looked_up: Vec::new() };
+        for directory in directories.split('/').filter(|name| !name.is_empty()) {
+            directory.clone_into(&mut walk.name);
+            let entry = walk.lookup().await?.ok_or(VfsError::NotFound)?;
+            if entry.attr.kind != Kind::Directory {
+                return Err(VfsError::NotDirectory);
+            }
+            walk.parent = entry.attr.ino;
+        }
+        name.clone_into(&mut walk.name);
+        Ok(walk)
+    }
+}
+
+impl Walk<'_> {
+    async fn lookup(&mut self) -> Result<Option<Entry>, VfsError> {
+        match self.client.vfs.lookup(self.parent, self.name.as_bytes()).await? {
+            Lookup::Found(entry) => {
+                self.looked_up.push(entry.attr.ino);
+                Ok(Some(entry))
+            }
+            Lookup::Absent(_) => Ok(None),
+        }
+    }
+}
+
+fn join(directory: &str, name: &str) -> String {
+    if directory.is_empty() { name.to_owned() } else { format!("{directory}/{name}") }
+}

@@ -1,0 +1,120 @@
+//! The reference model: random operations on the filesystem over the model store, against a
+//! tree in a map, in virtual time.
+//!
+//! After each step the answers must be the same, errnos included; after all of them the whole
+//! tree must be, also as a fresh mount sees it, and nothing may be left open or known.
+
+mod client;
+mod steps;
+mod tree;
+
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use pailfs::store::ObjectStore;
+use pailfs::store::clock::{Clock, VirtualClock};
+use pailfs::store::model::{Model, ModelOptions};
+use pailfs::store::types::{CreateBucket, DeleteObject, Payload, WriteOptions};
+use pailfs::vfs::Vfs;
+use pailfs::vfs::options::Options;
+use pailfs::vfs::types::Source;
+use proptest::prelude::{ProptestConfig, proptest};
+
+use crate::model::client::Client;
+use crate::model::steps::{Step, steps};
+use crate::model::tree::Tree;
+
+const BUCKET: &str = "reference";
+const TTL: Duration = Duration::from_secs(1);
+
+/// A store, a mount of it, and what the mount should look like.
+struct World {
+    store: Arc<dyn ObjectStore>,
+    clock: Arc<dyn Clock>,
+    client: Client,
+    tree: Tree,
+}
+
+impl World {
+    async fn new() -> Self {
+        let clock: Arc<dyn Clock> =
+            Arc::new(VirtualClock::starting_at(SystemTime::UNIX_EPOCH + TTL * 1_000_000));
+        let store: Arc<dyn ObjectStore> =
+            Arc::new(Model::in_memory(Arc::clone(&clock), ModelOptions::default()));
+        store.create_bucket(BUCKET, CreateBucket::default()).await.unwrap();
+        let client = mount(&store, &clock).await;
+        Self { store, clock, client, tree: Tree::default() }
+    }
+
+    async fn run(&mut self, step: Step) {
+        let context = format!("{step:?}");
+        match step {
+            Step::Remount => {
+                self.client.check_nothing_left();
+                self.client = mount(&self.store, &self.clock).await;
+            }
+            Step::Wait => tokio::time::advance(TTL).await,
+            Step::PutOutside(path, content) => self.put_outside(&path, content).await,
+            Step::DeleteOutside(path) => self.delete_outside(&path).await,
+            Step::Do(action) => {
+                let expected = self.tree.run(&action);
+                let actual = self.client.run(&action).await;
+                assert_eq!(actual, expected, "{context}");
+            }
+        }
+    }
+
+    async fn put_outside(&mut self, path: &str, content: Vec<u8>) {
+        if !self.tree.put_outside(path, &content) {
+            return;
+        }
+        let payload = Payload::from(bytes::Bytes::from(content));
+        self.store.put_object(BUCKET, path, payload, WriteOptions::default()).await.unwrap();
+        tokio::time::advance(TTL).await;
+    }
+
+    async fn delete_outside(&mut self, path: &str) {
+        if !self.tree.delete_outside(path) {
+            return;
+        }
+        self.store.delete_object(BUCKET, path, DeleteObject::default()).await.unwrap();
+        tokio::time::advance(TTL).await;
+    }
+
+    async fn check(&mut self) {
+        let expected = self.tree.all();
+        assert_eq!(self.client.all().await, expected, "as the mount sees it");
+        self.client.check_nothing_left();
+        let fresh = mount(&self.store, &self.clock).await;
+        assert_eq!(fresh.all().await, expected, "as a fresh mount sees it");
+        fresh.check_nothing_left();
+    }
+}
+
+async fn mount(store: &Arc<dyn ObjectStore>, clock: &Arc<dyn Clock>) -> Client {
+    let source = Source::Prefix { bucket: BUCKET.to_owned(), prefix: String::new() };
+    let options = Options { ttl: TTL, part_bytes: 5 << 20, ..Options::default() };
+    let vfs = Vfs::new(Arc::clone(store), source, options, Arc::clone(clock)).await.unwrap();
+    Client::new(vfs)
+}
+
+fn run(steps: Vec<Step>) {
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build();
+    runtime.unwrap().block_on(async {
+        let mut world = World::new().await;
+        for step in steps {
+            world.run(step).await;
+        }
+        world.check().await;
+    });
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 300, max_shrink_iters: 4000, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn the_mount_is_a_tree_of_files(steps in steps()) {
+        run(steps);
+    }
+}

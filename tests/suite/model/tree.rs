@@ -1,0 +1,197 @@
+//! What a mount should be: a tree of files in a map, with the errnos a disk would give.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use rustix::io::Errno;
+
+use crate::model::steps::{Action, Outcome};
+
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(super) enum Node {
+    Directory,
+    File(Vec<u8>),
+}
+
+/// Paths from the root, without a leading slash.
+#[derive(Debug, Default)]
+pub(super) struct Tree {
+    nodes: BTreeMap<String, Node>,
+    /// Directories that have a marker; any other is there only while something is in it.
+    marked: BTreeSet<String>,
+}
+
+impl Tree {
+    pub(super) fn all(&self) -> BTreeMap<String, Node> {
+        self.nodes.clone()
+    }
+
+    pub(super) fn run(&mut self, action: &Action) -> Outcome {
+        match action {
+            Action::Write { path, content } => self.write(path, content),
+            Action::Append { path, content } => self.append(path, content),
+            Action::Truncate { path, bytes } => self.truncate(path, *bytes),
+            Action::Read { path } => self.read(path),
+            Action::Mkdir { path } => self.mkdir(path),
+            Action::Rmdir { path } => self.rmdir(path),
+            Action::Unlink { path } => self.unlink(path),
+            Action::Rename { from, to } => self.rename(from, to),
+            Action::List { path } => self.list(path),
+        }
+    }
+
+    /// What another program did, if it makes sense: no file where a directory is or below a
+    /// file. It makes no markers.
+    pub(super) fn put_outside(&mut self, path: &str, content: &[u8]) -> bool {
+        if self.nodes.get(path) == Some(&Node::Directory) || self.parent(path) == Err(Errno::NOTDIR)
+        {
+            return false;
+        }
+        for (at, _) in path.match_indices('/') {
+            self.nodes.insert(path[..at].to_owned(), Node::Directory);
+        }
+        self.nodes.insert(path.to_owned(), Node::File(content.to_vec()));
+        true
+    }
+
+    /// Directories without a marker go with the last object below them.
+    pub(super) fn delete_outside(&mut self, path: &str) -> bool {
+        if !matches!(self.nodes.get(path), Some(Node::File(_))) {
+            return false;
+        }
+        self.nodes.remove(path);
+        let mut left = path;
+        while let Some((directory, _)) = left.rsplit_once('/') {
+            if self.marked.contains(directory) || !self.children(directory).is_empty() {
+                break;
+            }
+            self.nodes.remove(directory);
+            left = directory;
+        }
+        true
+    }
+
+    /// The mount removes a name: a directory that is left empty gets its marker.
+    fn remove(&mut self, path: &str) -> Option<Node> {
+        let removed = self.nodes.remove(path);
+        if let Some((directory, _)) = path.rsplit_once('/')
+            && self.children(directory).is_empty()
+        {
+            self.marked.insert(directory.to_owned());
+        }
+        removed
+    }
+
+    fn write(&mut self, path: &str, content: &[u8]) -> Outcome {
+        self.parent(path)?;
+        match self.nodes.get(path) {
+            Some(Node::Directory) => Err(Errno::ISDIR),
+            _ => {
+                self.nodes.insert(path.to_owned(), Node::File(content.to_vec()));
+                Ok(Vec::new())
+            }
+        }
+    }
+
+    fn append(&mut self, path: &str, content: &[u8]) -> Outcome {
+        self.file(path)?.extend_from_slice(content);
+        Ok(Vec::new())
+    }
+
+    fn truncate(&mut self, path: &str, bytes: usize) -> Outcome {
+        self.file(path)?.resize(bytes, 0);
+        Ok(Vec::new())
+    }
+
+    fn read(&mut self, path: &str) -> Outcome {
+        Ok(self.file(path)?.clone())
+    }
+
+    fn mkdir(&mut self, path: &str) -> Outcome {
+        self.parent(path)?;
+        if self.nodes.contains_key(path) {
+            return Err(Errno::EXIST);
+        }
+        self.nodes.insert(path.to_owned(), Node::Directory);
+        self.marked.insert(path.to_owned());
+        Ok(Vec::new())
+    }
+
+    fn rmdir(&mut self, path: &str) -> Outcome {
+        self.directory(path)?;
+        if !self.children(path).is_empty() {
+            return Err(Errno::NOTEMPTY);
+        }
+        self.remove(path);
+        self.marked.remove(path);
+        Ok(Vec::new())
+    }
+
+    fn unlink(&mut self, path: &str) -> Outcome {
+        self.file(path)?;
+        self.remove(path);
+        Ok(Vec::new())
+    }
+
+    fn rename(&mut self, from: &str, to: &str) -> Outcome {
+        self.parent(from)?;
+        self.parent(to)?;
+        match self.nodes.get(from) {
+            None => return Err(Errno::NOENT),
+            Some(Node::Directory) => return Err(Errno::XDEV),
+            Some(Node::File(_)) => {}
+        }
+        if self.nodes.get(to) == Some(&Node::Directory) {
+            return Err(Errno::ISDIR);
+        }
+        if from != to
+            && let Some(node) = self.nodes.get(from).cloned()
+        {
+            self.nodes.insert(to.to_owned(), node);
+            self.remove(from);
+        }
+        Ok(Vec::new())
+    }
+
+    fn list(&mut self, path: &str) -> Outcome {
+        if !path.is_empty() {
+            self.directory(path)?;
+        }
+        Ok(self.children(path).join("\n").into_bytes())
+    }
+
+    fn children(&self, path: &str) -> Vec<String> {
+        let prefix = if path.is_empty() { String::new() } else { format!("{path}/") };
+        let below = self.nodes.keys().filter_map(|key| key.strip_prefix(&prefix));
+        below.filter(|name| !name.is_empty() && !name.contains('/')).map(str::to_owned).collect()
+    }
+
+    fn directory(&self, path: &str) -> Result<(), Errno> {
+        self.parent(path)?;
+        match self.nodes.get(path) {
+            Some(Node::Directory) => Ok(()),
+            Some(Node::File(_)) => Err(Errno::NOTDIR),
+            None => Err(Errno::NOENT),
+        }
+    }
+
+    fn file(&mut self, path: &str) -> Result<&mut Vec<u8>, Errno> {
+        self.parent(path)?;
+        match self.nodes.get_mut(path) {
+            Some(Node::File(content)) => Ok(content),
+            Some(Node::Directory) => Err(Errno::ISDIR),
+            None => Err(Errno::NOENT),
+        }
+    }
+
+    /// Walks to the parent as the kernel does.
+    fn parent(&self, path: &str) -> Result<(), Errno> {
+        for (at, _) in path.match_indices('/') {
+            match self.nodes.get(&path[..at]) {
+                Some(Node::Directory) => {}
+                Some(Node::File(_)) => return Err(Errno::NOTDIR),
+                None => return Err(Errno::NOENT),
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,84 @@
+//! A bucket as somebody else sees it, past every mount.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use futures_util::TryStreamExt;
+use pailfs::store::ObjectStore;
+use pailfs::store::error::{ErrorKind, StoreResult};
+use pailfs::store::types::{
+    CreateBucket, DeleteObject, GetObject, HeadObject, ListObjects, ListUploads, ObjectHead,
+    Payload, WriteOptions,
+};
+
+use crate::support::runtime::block_on;
+
+/// A bucket, looked at from outside. Every failure but `NotFound` panics.
+pub(crate) struct Bucket {
+    store: Arc<dyn ObjectStore>,
+    pub(crate) name: String,
+}
+
+impl Bucket {
+    /// Makes a bucket of that name.
+    pub(crate) fn create(store: Arc<dyn ObjectStore>, name: String) -> Self {
+        block_on(store.create_bucket(&name, CreateBucket::default())).expect("a new bucket");
+        Self { store, name }
+    }
+
+    pub(crate) fn put(&self, key: &str, bytes: impl AsRef<[u8]>) {
+        let payload = Payload::from(Bytes::copy_from_slice(bytes.as_ref()));
+        let options = WriteOptions::default();
+        let put = block_on(self.store.put_object(&self.name, key, payload, options));
+        put.unwrap_or_else(|error| panic!("put of {key:?}: {error}"));
+    }
+
+    /// The bytes of an object, if there is one.
+    pub(crate) fn get(&self, key: &str) -> Option<Vec<u8>> {
+        let got = block_on(async {
+            let got = self.store.get_object(&self.name, key, GetObject::default()).await?;
+            let chunks: Vec<Bytes> = got.body.try_collect().await?;
+            Ok(chunks.concat())
+        });
+        found(key, got)
+    }
+
+    pub(crate) fn head(&self, key: &str) -> Option<ObjectHead> {
+        found(key, block_on(self.store.head_object(&self.name, key, HeadObject::default())))
+    }
+
+    pub(crate) fn delete(&self, key: &str) {
+        let options = DeleteObject::default();
+        block_on(self.store.delete_object(&self.name, key, options)).expect("a delete");
+    }
+
+    /// All keys, in S3's order.
+    pub(crate) fn keys(&self) -> Vec<String> {
+        let mut keys = Vec::new();
+        let mut options = ListObjects::default();
+        loop {
+            let page = block_on(self.store.list_objects(&self.name, options.clone()));
+            let page = page.expect("a listing");
+            keys.extend(page.objects.into_iter().map(|object| object.key));
+            match page.next {
+                Some(next) => options.continuation = Some(next),
+                None => return keys,
+            }
+        }
+    }
+
+    /// Multipart uploads that nobody completed or aborted.
+    pub(crate) fn uploads(&self) -> usize {
+        let page = block_on(self.store.list_uploads(&self.name, ListUploads::default()));
+        page.expect("a listing of uploads").uploads.len()
+    }
+}
+
+#[track_caller]
+fn found<T>(key: &str, result: StoreResult<T>) -> Option<T> {
+    match result {
+        Ok(value) => Some(value),
+        Err(error) if error.kind == ErrorKind::NotFound => None,
+        Err(error) => panic!("{key:?}: {error}"),
+    }
+}
