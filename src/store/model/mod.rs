@@ -6,7 +6,7 @@
 //!
 //! Where S3 leaves a choice: versions and uploads have random ids, times are whole seconds, an
 //! object from a multipart upload is dated by when the upload began, an upload can be completed
-//! once. Documents are kept and, but for versioning, have no effect.
+//! once. Documents are kept and, but for versioning, holds and retentions, have no effect.
 
 mod acl;
 mod blobs;
@@ -16,6 +16,7 @@ mod documents;
 mod engine;
 mod journal;
 mod listing;
+mod lock;
 mod multipart;
 mod names;
 mod objects;
@@ -351,8 +352,9 @@ impl ObjectStore for Model {
         kind: DocumentKind,
         text: String,
     ) -> StoreResult<()> {
-        let target = resource.clone();
-        let decide = move |state: &State| resources::plan_put_document(state, &target, kind, text);
+        let (target, now) = (resource.clone(), self.clock.wall());
+        let decide =
+            move |state: &State| resources::plan_put_document(state, &target, kind, text, now);
         self.change(resource, decide).await
     }
 

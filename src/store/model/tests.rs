@@ -373,6 +373,73 @@ async fn an_archived_object_is_restored_in_the_clocks_own_time() {
     assert!(model.get_object(BUCKET, "k", GetObject::default()).await.is_err());
 }
 
+/// An object with two versions in a bucket with object lock; answers the first one.
+async fn locked_version(model: &Model) -> Resource {
+    let create = CreateBucket { object_lock: true, ..CreateBucket::default() };
+    model.create_bucket("locked", create).await.unwrap();
+    let put = || model.put_object("locked", "k", body("text"), WriteOptions::default());
+    let version = put().await.unwrap().version_id;
+    put().await.unwrap();
+    Resource::Object { bucket: "locked".to_owned(), key: "k".to_owned(), version }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_locked_version_is_kept_and_can_be_hidden() {
+    let model =
+        Model::in_memory(Arc::new(VirtualClock::starting_at(SystemTime::UNIX_EPOCH)), options());
+    let object = locked_version(&model).await;
+    let Resource::Object { version, .. } = object.clone() else { unreachable!() };
+    let delete = |version: Option<String>| {
+        let options = DeleteObject { version, ..DeleteObject::default() };
+        model.delete_object("locked", "k", options)
+    };
+    let retention = "<Retention><Mode>COMPLIANCE</Mode>\
+        <RetainUntilDate>1970-01-01T00:01:00Z</RetainUntilDate></Retention>";
+    let kind = DocumentKind::Retention;
+    model.put_document(&object, kind, retention.to_owned()).await.unwrap();
+    let refused = delete(version.clone()).await.unwrap_err();
+    assert_eq!((refused.kind, &*refused.code), (ErrorKind::Forbidden, "AccessDenied"));
+    let identifier = ObjectIdentifier { key: "k".to_owned(), version: version.clone() };
+    let batch = model.delete_objects("locked", vec![identifier]).await.unwrap();
+    assert_eq!(batch[0].as_ref().unwrap_err().code, "AccessDenied");
+    assert!(delete(None).await.unwrap().delete_marker);
+
+    tokio::time::advance(Duration::from_mins(1)).await;
+    let late = model.put_document(&object, kind, retention.to_owned()).await.unwrap_err();
+    assert_eq!((late.kind, &*late.code), (ErrorKind::Invalid, "InvalidArgument"));
+    delete(version).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_lock_survives_a_restart() {
+    let directory = tempfile::tempdir().unwrap();
+    let model = open(directory.path());
+    let object = locked_version(&model).await;
+    let hold = "<LegalHold><Status>ON</Status></LegalHold>".to_owned();
+    model.put_document(&object, DocumentKind::LegalHold, hold).await.unwrap();
+    drop(model);
+
+    let model = open(directory.path());
+    let Resource::Object { version, .. } = object else { unreachable!() };
+    let delete = DeleteObject { version, ..DeleteObject::default() };
+    let refused = model.delete_object("locked", "k", delete).await.unwrap_err();
+    assert_eq!(refused.code, "AccessDenied");
+}
+
+#[tokio::test]
+async fn a_bucket_with_object_lock_keeps_its_versions() {
+    let model = in_memory().await;
+    locked_version(&model).await;
+    let suspended = documents::VERSIONING_ENABLED.replace("Enabled<", "Suspended<");
+    let suspend = |bucket: &str| {
+        let bucket = Resource::bucket(bucket);
+        let (model, text) = (&model, suspended.clone());
+        async move { model.put_document(&bucket, DocumentKind::Versioning, text).await }
+    };
+    assert_eq!(suspend("locked").await.unwrap_err().code, "InvalidBucketState");
+    suspend(BUCKET).await.unwrap();
+}
+
 #[tokio::test]
 async fn a_body_that_is_not_what_its_checksum_says_is_refused() {
     let model = in_memory().await;
