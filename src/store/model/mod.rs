@@ -2,7 +2,8 @@
 //!
 //! The model answers what S3's API reference says S3 answers, refusals included. It decides in
 //! pure functions over its [`state`]; the [`engine`] applies what was decided, atomically and,
-//! on a directory, durably: the [`journal`] keeps the state, [`blobs`] keep the bytes.
+//! on a directory, durably: the [`journal`] keeps the state, [`blobs`] keep the bytes, small ones
+//! in the journal's database and by the same transaction.
 //!
 //! Where S3 leaves a choice: versions and uploads have random ids, times are whole seconds, an
 //! object from a multipart upload is dated by when the upload began, an upload can be completed
@@ -112,15 +113,17 @@ impl Model {
         let journal = Journal::open(&directory.join(JOURNAL_FILE))?;
         // The names of the two, which may be new.
         File::open(directory).and_then(|directory| directory.sync_all()).map_err(failed)?;
-        let mut table = BlobTable::new(Arc::clone(&blobs));
+        let rows = journal.rows();
+        let mut table = BlobTable::new(Arc::clone(&blobs), Arc::clone(&rows));
         let state = journal.load(&mut table)?;
         // What was received but never committed, or committed to be gone but not yet removed.
-        let swept = blobs.sweep(&table.into_names()).map_err(failed)?;
+        let wanted = table.into_ids();
+        let swept = blobs.sweep(&wanted).map_err(failed)? + rows.sweep(&wanted)?;
         if swept > 0 {
-            tracing::info!(swept, "removed files of unfinished writes");
+            tracing::info!(swept, "removed bytes of unfinished writes");
         }
         let engine = Arc::new(Engine::over(journal, Arc::clone(&blobs), state));
-        Ok(Self { engine, place: Place::Directory(blobs), clock, options })
+        Ok(Self { engine, place: Place::Directory(blobs, rows), clock, options })
     }
 
     /// The object to be read, once its conditions are met.

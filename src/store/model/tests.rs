@@ -1,6 +1,7 @@
 //! What is peculiar to the model: lives on a directory, shared bytes, its own time.
 
 use super::*;
+use std::collections::HashSet;
 use std::time::SystemTime;
 
 use bytes::Bytes;
@@ -41,6 +42,22 @@ async fn put(model: &Model, key: &str, text: &'static str) -> Written {
     model.put_object(BUCKET, key, body(text), WriteOptions::default()).await.unwrap()
 }
 
+/// Writes an object that is too large for a row.
+async fn put_large(model: &Model, key: &str) {
+    let payload = Payload::from(Bytes::from(vec![0; 100_000]));
+    model.put_object(BUCKET, key, payload, WriteOptions::default()).await.unwrap();
+}
+
+async fn copy(model: &Model, from: &str, to: &str) {
+    let source =
+        CopySource { bucket: BUCKET.to_owned(), key: from.to_owned(), ..CopySource::default() };
+    model.copy_object(source, BUCKET, to, CopyObject::default()).await.unwrap();
+}
+
+async fn delete(model: &Model, key: &str) {
+    model.delete_object(BUCKET, key, DeleteObject::default()).await.unwrap();
+}
+
 async fn text_of(got: GotObject) -> String {
     let chunks: Vec<_> = got.body.collect().await;
     let bytes: Vec<u8> = chunks.into_iter().flat_map(|chunk| chunk.unwrap().to_vec()).collect();
@@ -59,6 +76,12 @@ async fn enable_versioning(model: &Model) {
 
 fn blob_files(directory: &Path) -> usize {
     std::fs::read_dir(directory.join(BLOBS_DIRECTORY)).unwrap().count()
+}
+
+/// Of a directory that no model has open.
+fn blob_rows(directory: &Path) -> usize {
+    let journal = Journal::open(&directory.join(JOURNAL_FILE)).unwrap();
+    journal.rows().sweep(&HashSet::new()).unwrap()
 }
 
 fn upload<'a>(key: &'a str, upload: &'a str) -> Upload<'a> {
@@ -130,6 +153,10 @@ async fn a_bucket_survives_a_restart_and_stays_deleted() {
     let buckets = model.list_buckets().await.unwrap();
     let upload = model.create_multipart(BUCKET, "k", CreateMultipart::default()).await.unwrap();
     upload_part(&model, self::upload("k", &upload), 1, "part").await;
+    let part = UploadPart { upload: self::upload("k", &upload), number: 2, checksum: None };
+    let large = Payload::from(Bytes::from(vec![0; 100_000]));
+    model.upload_part(part, large).await.unwrap();
+    assert_eq!(blob_files(directory.path()), 1);
     drop(model);
 
     let model = open(directory.path());
@@ -146,6 +173,8 @@ async fn a_bucket_survives_a_restart_and_stays_deleted() {
     model.create_bucket(BUCKET, CreateBucket::default()).await.unwrap();
     let uploads = model.list_uploads(BUCKET, ListUploads::default()).await.unwrap();
     assert_eq!(uploads.uploads, []);
+    drop(model);
+    assert_eq!(blob_rows(directory.path()), 0);
 }
 
 #[tokio::test]
@@ -205,32 +234,64 @@ async fn an_upload_survives_a_restart_and_can_be_completed() {
 async fn files_that_nothing_names_are_swept_at_the_next_start() {
     let directory = tempfile::tempdir().unwrap();
     let model = opened_with_bucket(directory.path()).await;
-    put(&model, "k", "kept").await;
+    put_large(&model, "k").await;
     drop(model);
     let blobs = directory.path().join(BLOBS_DIRECTORY);
     std::fs::write(blobs.join("0123456789abcdef0123456789abcdef"), "orphan").unwrap();
     std::fs::write(blobs.join("fedcba9876543210.incoming"), "draft").unwrap();
     let model = open(directory.path());
     assert_eq!(blob_files(directory.path()), 1);
-    assert_eq!(get(&model, "k").await, "kept");
+    assert_eq!(get(&model, "k").await.len(), 100_000);
+}
+
+#[tokio::test]
+async fn rows_that_nothing_names_are_swept_after_the_next_start() {
+    let directory = tempfile::tempdir().unwrap();
+    let model = opened_with_bucket(directory.path()).await;
+    put(&model, "kept", "kept").await;
+    put(&model, "gone", "gone").await;
+    delete(&model, "gone").await;
+    drop(model);
+    assert_eq!(blob_rows(directory.path()), 2);
+    let model = open(directory.path());
+    put(&model, "empty", "").await;
+    assert_eq!(get(&model, "kept").await, "kept");
+    drop(model);
+    assert_eq!(blob_rows(directory.path()), 1);
 }
 
 #[tokio::test]
 async fn files_go_with_the_last_object_that_shares_them() {
     let directory = tempfile::tempdir().unwrap();
     let model = opened_with_bucket(directory.path()).await;
-    put(&model, "a", "shared").await;
-    let source =
-        CopySource { bucket: BUCKET.to_owned(), key: "a".to_owned(), ..CopySource::default() };
-    model.copy_object(source, BUCKET, "b", CopyObject::default()).await.unwrap();
+    put_large(&model, "a").await;
+    copy(&model, "a", "b").await;
     assert_eq!(blob_files(directory.path()), 1);
-    put(&model, "a", "replaced").await;
+    put_large(&model, "a").await;
     drop(model);
     let model = open(directory.path());
-    assert_eq!(get(&model, "b").await, "shared");
+    assert_eq!(get(&model, "b").await.len(), 100_000);
     assert_eq!(blob_files(directory.path()), 2);
-    model.delete_object(BUCKET, "b", DeleteObject::default()).await.unwrap();
+    delete(&model, "b").await;
     assert_eq!(blob_files(directory.path()), 1);
+}
+
+#[tokio::test]
+async fn rows_go_with_the_last_object_that_shares_them() {
+    let directory = tempfile::tempdir().unwrap();
+    let model = opened_with_bucket(directory.path()).await;
+    put(&model, "a", "shared").await;
+    copy(&model, "a", "b").await;
+    put(&model, "a", "replaced").await;
+    drop(model);
+    assert_eq!((blob_files(directory.path()), blob_rows(directory.path())), (0, 2));
+    let model = open(directory.path());
+    assert_eq!(get(&model, "b").await, "shared");
+    delete(&model, "b").await;
+    put(&model, "c", "next").await;
+    assert_eq!(get(&model, "a").await, "replaced");
+    drop(model);
+    assert_eq!(blob_rows(directory.path()), 2);
 }
 
 #[tokio::test]
@@ -240,6 +301,7 @@ async fn a_body_goes_on_while_its_object_is_replaced() {
         put(&model, "k", "old").await;
         let got = model.get_object(BUCKET, "k", GetObject::default()).await.unwrap();
         put(&model, "k", "new").await;
+        put(&model, "other", "next").await;
         assert_eq!(text_of(got).await, "old");
         assert_eq!(get(&model, "k").await, "new");
     }
@@ -288,10 +350,11 @@ async fn many_changes_at_once_are_all_kept() {
 }
 
 #[tokio::test]
-async fn a_write_that_fails_leaves_no_file() {
+async fn a_write_that_fails_leaves_no_bytes() {
     let directory = tempfile::tempdir().unwrap();
     let model = opened_with_bucket(directory.path()).await;
     put(&model, "k", "there").await;
+    put_large(&model, "large").await;
     let refused = WriteOptions { conditions: Conditions::absent(), ..WriteOptions::default() };
     model.put_object(BUCKET, "k", body("refused"), refused).await.unwrap_err();
     let broken = StoreError::new(ErrorKind::Timeout, "RequestTimeout", "gone");
@@ -301,6 +364,7 @@ async fn a_write_that_fails_leaves_no_file() {
     assert_eq!(error.code, "RequestTimeout");
     assert_eq!(get(&model, "k").await, "there");
     drop(model);
+    assert_eq!(blob_rows(directory.path()), 1);
     let model = open(directory.path());
     assert_eq!(blob_files(directory.path()), 1);
     assert_eq!(get(&model, "k").await, "there");
