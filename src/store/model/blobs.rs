@@ -3,10 +3,12 @@
 //! A blob is written once and never changed; an object is a list of segments of blobs, so that a
 //! copy or a completed upload shares bytes instead of moving them. Blobs are counted by their
 //! `Arc`s: whoever still reads a replaced object keeps its bytes, and the last one to let go of a
-//! file removes it. Receiving is [`receive`]'s business, files are [`directory`]'s.
+//! file or a row removes it. Receiving is [`receive`]'s business, files are [`directory`]'s, rows
+//! are [`rows`]'.
 
 pub(super) mod directory;
 pub(super) mod receive;
+pub(super) mod rows;
 
 use std::fs::File;
 use std::ops::Range;
@@ -18,6 +20,7 @@ use futures_util::{StreamExt as _, stream};
 
 use crate::store::error::{ErrorKind, StoreError, StoreResult};
 use crate::store::model::blobs::directory::BlobFile;
+use crate::store::model::blobs::rows::Row;
 use crate::store::model::digest::{Digests, Md5Sum, RunningDigest};
 use crate::store::model::refusal;
 use crate::store::types::{ByteStream, ChecksumAlgorithm};
@@ -38,6 +41,17 @@ pub(super) enum Content {
     /// In order; none of them empty.
     Memory(Vec<Bytes>),
     File(BlobFile),
+    Row(Row),
+}
+
+impl Blob {
+    /// The row it is, if it is one.
+    pub(super) fn row(&self) -> Option<&Row> {
+        match &self.content {
+            Content::Row(row) => Some(row),
+            Content::Memory(_) | Content::File(_) => None,
+        }
+    }
 }
 
 /// A part of a blob, not empty.
@@ -95,17 +109,19 @@ fn read_segment(segment: Segment) -> ByteStream {
             let chunks = plan_chunks(chunks, segment.offset, segment.bytes);
             Box::pin(stream::iter(chunks.into_iter().map(Ok)))
         }
-        Content::File(_) => Box::pin(stream::try_unfold(Reader::new(segment), |reader| async {
-            if reader.bytes == 0 {
-                return Ok(None);
-            }
-            let read = tokio::task::spawn_blocking(|| reader.read_next()).await;
-            read.map_err(|error| refusal::internal("reading stopped", error))?.map(Some)
-        })),
+        Content::File(_) | Content::Row(_) => {
+            Box::pin(stream::try_unfold(Reader::new(segment), |reader| async {
+                if reader.bytes == 0 {
+                    return Ok(None);
+                }
+                let read = tokio::task::spawn_blocking(|| reader.read_next()).await;
+                read.map_err(|error| refusal::internal("reading stopped", error))?.map(Some)
+            }))
+        }
     }
 }
 
-/// Digests the segments. Reads files: not for a thread of the runtime.
+/// Digests the segments. Reads files and rows: not for a thread of the runtime.
 pub(super) fn digest_blocking(
     segments: &[Segment],
     algorithm: Option<ChecksumAlgorithm>,
@@ -116,7 +132,7 @@ pub(super) fn digest_blocking(
             Content::Memory(chunks) => plan_chunks(chunks, segment.offset, segment.bytes)
                 .iter()
                 .for_each(|chunk| digest.update(chunk)),
-            Content::File(_) => {
+            Content::File(_) | Content::Row(_) => {
                 let mut reader = Reader::new(segment.clone());
                 while reader.bytes > 0 {
                     let (chunk, rest) = reader.read_next()?;
@@ -150,7 +166,7 @@ fn in_memory(offset: u64) -> usize {
     usize::try_from(offset).unwrap_or(usize::MAX)
 }
 
-/// What is left to read of a segment of a file.
+/// What is left to read of a segment of a file or a row.
 struct Reader {
     blob: Arc<Blob>,
     file: Option<File>,
@@ -164,9 +180,21 @@ impl Reader {
     }
 
     fn read_next(mut self) -> StoreResult<(Bytes, Self)> {
-        let Content::File(blob_file) = &self.blob.content else {
-            return Ok((Bytes::new(), Self { bytes: 0, ..self }));
+        let blob = Arc::clone(&self.blob);
+        let chunk = match &blob.content {
+            Content::Memory(_) => return Ok((Bytes::new(), Self { bytes: 0, ..self })),
+            Content::File(file) => self.read_file(file)?,
+            Content::Row(row) => {
+                let start = in_memory(self.offset);
+                row.read(start..start + in_memory(self.bytes))?
+            }
         };
+        self.offset += chunk.len() as u64;
+        self.bytes -= chunk.len() as u64;
+        Ok((chunk, self))
+    }
+
+    fn read_file(&mut self, blob_file: &BlobFile) -> StoreResult<Bytes> {
         let lost = |error| {
             let message = format!("stored bytes can't be read: {error}");
             StoreError::new(ErrorKind::Corrupt, "InternalError", message)
@@ -178,9 +206,7 @@ impl Reader {
         let mut buffer = vec![0; in_memory(self.bytes.min(READ_BYTES))];
         file.read_exact_at(&mut buffer, self.offset).map_err(lost)?;
         self.file = Some(file);
-        self.offset += buffer.len() as u64;
-        self.bytes -= buffer.len() as u64;
-        Ok((Bytes::from(buffer), self))
+        Ok(Bytes::from(buffer))
     }
 }
 

@@ -1,7 +1,8 @@
 //! Documents: which texts S3 takes as a configuration, and what it answers where there is none.
 //!
 //! A text is kept as it came. It is checked for being well-formed with the right root element;
-//! only versioning is understood, because it changes what writes do.
+//! only versioning is understood here, because it changes what writes do. What a hold or a retention
+//! means is [`lock`](crate::store::model::lock)'s business.
 
 use quick_xml::events::{BytesStart, Event};
 
@@ -116,7 +117,7 @@ fn enter(element: &BytesStart<'_>, depth: usize, root: &mut Option<String>) -> O
 }
 
 /// The text of the first element of that name.
-fn text_of(text: &str, name: &str) -> Option<String> {
+pub(super) fn text_of(text: &str, name: &str) -> Option<String> {
     let mut reader = quick_xml::Reader::from_str(text);
     loop {
         match reader.read_event().ok()? {

@@ -1,6 +1,7 @@
 //! The journal: the state on disk, in one redb database.
 //!
-//! It is read once, when the store is opened, and written with every change. A second process
+//! It is read once, when the store is opened, and written with every change; the small blobs that
+//! live in the same database are [`rows`](crate::store::model::blobs::rows)'. A second process
 //! that opens the same directory is refused by the database's lock.
 
 use std::path::Path;
@@ -14,13 +15,14 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::store::error::{ErrorKind, StoreError, StoreResult};
+use crate::store::model::blobs::rows::{Row, Rows};
 use crate::store::model::records::{
     BlobTable, BucketRecord, PartRecord, UploadRecord, VersionRecord,
 };
 use crate::store::model::refusal;
 use crate::store::model::state::{ObjectName, State, Update, UploadName};
 
-/// Everything that is read again is in memory already.
+/// Everything that is read again is in memory already, but for small blobs.
 const CACHE_BYTES: usize = 16 << 20;
 const FORMAT: u64 = 1;
 
@@ -37,7 +39,8 @@ const PARTS: TableDefinition<'_, (&str, &str, &str, u32), &[u8]> = TableDefiniti
 
 /// An open journal.
 pub(super) struct Journal {
-    database: Database,
+    database: Arc<Database>,
+    rows: Arc<Rows>,
 }
 
 impl Journal {
@@ -52,7 +55,8 @@ impl Journal {
             ),
             error => failed(error),
         })?;
-        let journal = Self { database };
+        let database = Arc::new(database);
+        let journal = Self { rows: Rows::over(Arc::clone(&database)), database };
         journal.check_format()?;
         Ok(journal)
     }
@@ -71,8 +75,14 @@ impl Journal {
                 }
             }
             Tables::open(&transaction)?;
+            Rows::create_tables(&transaction)?;
         }
         transaction.commit().map_err(failed)
+    }
+
+    /// The blobs that are kept in the same database.
+    pub(super) fn rows(&self) -> Arc<Rows> {
+        Arc::clone(&self.rows)
     }
 
     /// All that was ever committed; the blobs it names are entered in the table.
@@ -113,17 +123,22 @@ impl Journal {
         Ok(state)
     }
 
-    /// Makes all the updates durable, or none.
+    /// Makes all the updates durable, with the rows they name, or none.
     pub(super) fn commit(&self, updates: &[&Update]) -> StoreResult<()> {
         let mut transaction = self.database.begin_write().map_err(failed)?;
         transaction.set_durability(Durability::Immediate).map_err(failed)?;
+        let segments = updates.iter().flat_map(|update| update.segments());
+        let rows: Vec<_> = segments.filter_map(|segment| segment.blob.row()).collect();
+        self.rows.write(&transaction, &rows)?;
         {
             let mut tables = Tables::open(&transaction)?;
             for update in updates {
                 tables.write(update)?;
             }
         }
-        transaction.commit().map_err(failed)
+        transaction.commit().map_err(failed)?;
+        rows.into_iter().for_each(Row::set_committed);
+        Ok(())
     }
 }
 

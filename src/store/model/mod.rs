@@ -2,11 +2,12 @@
 //!
 //! The model answers what S3's API reference says S3 answers, refusals included. It decides in
 //! pure functions over its [`state`]; the [`engine`] applies what was decided, atomically and,
-//! on a directory, durably: the [`journal`] keeps the state, [`blobs`] keep the bytes.
+//! on a directory, durably: the [`journal`] keeps the state, [`blobs`] keep the bytes, small ones
+//! in the journal's database and by the same transaction.
 //!
 //! Where S3 leaves a choice: versions and uploads have random ids, times are whole seconds, an
 //! object from a multipart upload is dated by when the upload began, an upload can be completed
-//! once. Documents are kept and, but for versioning, have no effect.
+//! once. Documents are kept and, but for versioning, holds and retentions, have no effect.
 
 mod acl;
 mod blobs;
@@ -16,6 +17,7 @@ mod documents;
 mod engine;
 mod journal;
 mod listing;
+mod lock;
 mod multipart;
 mod names;
 mod objects;
@@ -28,6 +30,7 @@ mod state;
 mod uploads;
 mod writes;
 
+use std::fs::File;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -108,15 +111,19 @@ impl Model {
         let failed = |error| refusal::internal("the directory can't be used", error);
         let blobs = BlobDirectory::open(directory.join(BLOBS_DIRECTORY)).map_err(failed)?;
         let journal = Journal::open(&directory.join(JOURNAL_FILE))?;
-        let mut table = BlobTable::new(Arc::clone(&blobs));
+        // The names of the two, which may be new.
+        File::open(directory).and_then(|directory| directory.sync_all()).map_err(failed)?;
+        let rows = journal.rows();
+        let mut table = BlobTable::new(Arc::clone(&blobs), Arc::clone(&rows));
         let state = journal.load(&mut table)?;
         // What was received but never committed, or committed to be gone but not yet removed.
-        let swept = blobs.sweep(&table.into_names()).map_err(failed)?;
+        let wanted = table.into_ids();
+        let swept = blobs.sweep(&wanted).map_err(failed)? + rows.sweep(&wanted)?;
         if swept > 0 {
-            tracing::info!(swept, "removed files of unfinished writes");
+            tracing::info!(swept, "removed bytes of unfinished writes");
         }
         let engine = Arc::new(Engine::over(journal, Arc::clone(&blobs), state));
-        Ok(Self { engine, place: Place::Directory(blobs), clock, options })
+        Ok(Self { engine, place: Place::Directory(blobs, rows), clock, options })
     }
 
     /// The object to be read, once its conditions are met.
@@ -348,8 +355,9 @@ impl ObjectStore for Model {
         kind: DocumentKind,
         text: String,
     ) -> StoreResult<()> {
-        let target = resource.clone();
-        let decide = move |state: &State| resources::plan_put_document(state, &target, kind, text);
+        let (target, now) = (resource.clone(), self.clock.wall());
+        let decide =
+            move |state: &State| resources::plan_put_document(state, &target, kind, text, now);
         self.change(resource, decide).await
     }
 

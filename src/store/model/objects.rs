@@ -8,6 +8,7 @@ use std::time::SystemTime;
 
 use crate::store::error::StoreResult;
 use crate::store::model::conditions;
+use crate::store::model::lock;
 use crate::store::model::state::{
     BucketState, Change, Found, ObjectName, State, StoredObject, Update, Version, Versioning,
     Versions, whole_seconds,
@@ -55,6 +56,9 @@ pub(super) fn plan_delete(
     let versions = bucket.objects.get(&name.key);
     if let Some(id) = &options.version {
         let version = versions.and_then(|versions| versions.with_id(id));
+        if let Some(object) = version.and_then(|version| version.object.as_ref()) {
+            lock::check_delete(&object.documents, now)?;
+        }
         let deleted = Deleted {
             delete_marker: version.is_some_and(|version| version.object.is_none()),
             version_id: Some(id.clone()),

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::store::error::StoreResult;
 use crate::store::model::blobs::directory::BlobDirectory;
+use crate::store::model::blobs::rows::Rows;
 use crate::store::model::blobs::{Blob, Content, Segment};
 use crate::store::model::digest::Md5Sum;
 use crate::store::model::documents;
@@ -101,6 +102,9 @@ struct ChecksumRecord {
 #[derive(Serialize, Deserialize)]
 struct SegmentRecord {
     blob: String,
+    /// A row of the journal, or else a file.
+    #[serde(default)]
+    is_row: bool,
     blob_bytes: u64,
     md5: Md5Sum,
     offset: u64,
@@ -130,16 +134,17 @@ struct GrantRecord {
 /// The blobs that records name, each of them once.
 pub(super) struct BlobTable {
     directory: Arc<BlobDirectory>,
+    rows: Arc<Rows>,
     blobs: HashMap<String, Arc<Blob>>,
 }
 
 impl BlobTable {
-    pub(super) fn new(directory: Arc<BlobDirectory>) -> Self {
-        Self { directory, blobs: HashMap::new() }
+    pub(super) fn new(directory: Arc<BlobDirectory>, rows: Arc<Rows>) -> Self {
+        Self { directory, rows, blobs: HashMap::new() }
     }
 
-    /// The names of all files that were named.
-    pub(super) fn into_names(self) -> HashSet<String> {
+    /// The ids of all files and rows that were named.
+    pub(super) fn into_ids(self) -> HashSet<String> {
         self.blobs.into_keys().collect()
     }
 
@@ -148,8 +153,11 @@ impl BlobTable {
     }
 
     fn segment(&mut self, record: SegmentRecord) -> Segment {
-        let SegmentRecord { blob: id, blob_bytes, md5, offset, bytes } = record;
-        let content = |id: &str| Content::File(self.directory.file(id));
+        let SegmentRecord { blob: id, is_row, blob_bytes, md5, offset, bytes } = record;
+        let content = |id: &str| match is_row {
+            true => Content::Row(self.rows.row(id)),
+            false => Content::File(self.directory.file(id)),
+        };
         let blob = self.blobs.entry(id).or_insert_with_key(|id| {
             Arc::new(Blob { bytes: blob_bytes, md5, content: content(id) })
         });
@@ -441,15 +449,20 @@ fn documents_of(records: BTreeMap<String, String>) -> StoreResult<Documents> {
 
 /// Segments in memory can't be recorded; a store with a journal has none.
 fn segment_records(segments: &[Segment]) -> Vec<SegmentRecord> {
-    let record_of = |segment: &Segment| match &segment.blob.content {
-        Content::Memory(_) => None,
-        Content::File(file) => Some(SegmentRecord {
-            blob: file.id().to_owned(),
+    let record_of = |segment: &Segment| {
+        let (id, is_row) = match &segment.blob.content {
+            Content::Memory(_) => return None,
+            Content::File(file) => (file.id(), false),
+            Content::Row(row) => (row.id(), true),
+        };
+        Some(SegmentRecord {
+            blob: id.to_owned(),
+            is_row,
             blob_bytes: segment.blob.bytes,
             md5: segment.blob.md5,
             offset: segment.offset,
             bytes: segment.bytes,
-        }),
+        })
     };
     segments.iter().filter_map(record_of).collect()
 }

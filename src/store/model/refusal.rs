@@ -64,6 +64,12 @@ pub(super) fn malformed_xml(message: impl Into<String>) -> StoreError {
     StoreError::new(ErrorKind::Invalid, "MalformedXML", message)
 }
 
+/// A bucket with object lock can't stop keeping what is replaced.
+pub(super) fn versioning_is_locked() -> StoreError {
+    let message = "An Object Lock configuration is present on this bucket, so the versioning state cannot be changed.";
+    StoreError::new(ErrorKind::Invalid, "InvalidBucketState", message)
+}
+
 pub(super) fn bad_digest(what: &str) -> StoreError {
     let message = format!("The {what} you specified did not match what we received.");
     StoreError::new(ErrorKind::Corrupt, "BadDigest", message)

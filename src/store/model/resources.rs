@@ -8,6 +8,7 @@ use std::time::SystemTime;
 use crate::store::error::{ErrorKind, StoreError, StoreResult};
 use crate::store::model::acl;
 use crate::store::model::documents;
+use crate::store::model::lock;
 use crate::store::model::names;
 use crate::store::model::objects;
 use crate::store::model::refusal;
@@ -111,6 +112,7 @@ pub(super) fn plan_put_document(
     resource: &Resource,
     kind: DocumentKind,
     text: String,
+    now: SystemTime,
 ) -> StoreResult<Change> {
     documents::check_resource(kind, resource)?;
     let bucket = state.bucket(resource.bucket_name())?;
@@ -118,6 +120,9 @@ pub(super) fn plan_put_document(
     match resource {
         Resource::Bucket { bucket: name } if kind == DocumentKind::Versioning => {
             let versioning = documents::versioning_of(&text)?;
+            if bucket.info.object_lock && versioning != Versioning::Enabled {
+                return Err(refusal::versioning_is_locked());
+            }
             amend_bucket(state, name, |info| {
                 info.versioning = versioning;
                 info.documents.insert(kind, text);
@@ -129,9 +134,13 @@ pub(super) fn plan_put_document(
         Resource::Object { .. } if !bucket.info.object_lock => {
             Err(refusal::invalid_request("Bucket is missing Object Lock Configuration"))
         }
-        Resource::Object { .. } => amend_object(state, resource, |object| {
-            object.documents.insert(kind, text);
-        }),
+        Resource::Object { .. } => {
+            let (name, found) = find(state, resource)?;
+            lock::check_document(&found.object.documents, kind, &text, now)?;
+            Ok(objects::plan_amend(&name, &found, |object| {
+                object.documents.insert(kind, text);
+            }))
+        }
     }
 }
 

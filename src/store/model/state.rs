@@ -169,6 +169,19 @@ pub(super) type Change = Vec<Update>;
 /// The bytes that an update took from the state: gone once nobody reads them any more.
 pub(super) type Displaced = Vec<Arc<[Segment]>>;
 
+impl Update {
+    /// The bytes that it adds to the state, or keeps there.
+    pub(super) fn segments(&self) -> &[Segment] {
+        match self {
+            Self::Version { version: Some(Version { object: Some(object), .. }), .. } => {
+                &object.segments
+            }
+            Self::Part { part, .. } => &part.segments,
+            Self::Bucket { .. } | Self::Version { .. } | Self::Upload { .. } => &[],
+        }
+    }
+}
+
 impl State {
     pub(super) fn bucket(&self, name: &str) -> StoreResult<&BucketState> {
         self.buckets.get(name).ok_or_else(|| refusal::no_such_bucket(name))

@@ -1,15 +1,15 @@
 //! What is peculiar to the model: lives on a directory, shared bytes, its own time.
 
 use super::*;
+use std::collections::HashSet;
 use std::time::SystemTime;
 
 use bytes::Bytes;
 use futures_util::{StreamExt as _, stream};
 
-use crate::store::clock::SystemClock;
-use crate::store::clock::VirtualClock;
+use crate::store::clock::{SystemClock, VirtualClock};
 use crate::store::types::{
-    ChecksumAlgorithm, ChecksumType, Conditions, ETag, ObjectAttributes, Restore,
+    Checksum, ChecksumAlgorithm, ChecksumType, Conditions, ETag, ObjectAttributes, Restore,
 };
 
 const BUCKET: &str = "bucket";
@@ -42,6 +42,22 @@ async fn put(model: &Model, key: &str, text: &'static str) -> Written {
     model.put_object(BUCKET, key, body(text), WriteOptions::default()).await.unwrap()
 }
 
+/// Writes an object that is too large for a row.
+async fn put_large(model: &Model, key: &str) {
+    let payload = Payload::from(Bytes::from(vec![0; 100_000]));
+    model.put_object(BUCKET, key, payload, WriteOptions::default()).await.unwrap();
+}
+
+async fn copy(model: &Model, from: &str, to: &str) {
+    let source =
+        CopySource { bucket: BUCKET.to_owned(), key: from.to_owned(), ..CopySource::default() };
+    model.copy_object(source, BUCKET, to, CopyObject::default()).await.unwrap();
+}
+
+async fn delete(model: &Model, key: &str) {
+    model.delete_object(BUCKET, key, DeleteObject::default()).await.unwrap();
+}
+
 async fn text_of(got: GotObject) -> String {
     let chunks: Vec<_> = got.body.collect().await;
     let bytes: Vec<u8> = chunks.into_iter().flat_map(|chunk| chunk.unwrap().to_vec()).collect();
@@ -60,6 +76,12 @@ async fn enable_versioning(model: &Model) {
 
 fn blob_files(directory: &Path) -> usize {
     std::fs::read_dir(directory.join(BLOBS_DIRECTORY)).unwrap().count()
+}
+
+/// Of a directory that no model has open.
+fn blob_rows(directory: &Path) -> usize {
+    let journal = Journal::open(&directory.join(JOURNAL_FILE)).unwrap();
+    journal.rows().sweep(&HashSet::new()).unwrap()
 }
 
 fn upload<'a>(key: &'a str, upload: &'a str) -> Upload<'a> {
@@ -95,10 +117,7 @@ async fn an_object_survives_a_restart_with_all_that_belongs_to_it() {
     let directory = tempfile::tempdir().unwrap();
     let model = opened_with_bucket(directory.path()).await;
     let tags = Tags::from([("a".to_owned(), "b".to_owned())]);
-    let checksum = crate::store::types::Checksum {
-        algorithm: ChecksumAlgorithm::Crc32C,
-        value: "4waSgw==".to_owned(),
-    };
+    let checksum = Checksum { algorithm: ChecksumAlgorithm::Crc32C, value: "4waSgw==".to_owned() };
     let write = WriteOptions {
         attributes: rich_attributes(),
         tags: Some(tags.clone()),
@@ -134,6 +153,10 @@ async fn a_bucket_survives_a_restart_and_stays_deleted() {
     let buckets = model.list_buckets().await.unwrap();
     let upload = model.create_multipart(BUCKET, "k", CreateMultipart::default()).await.unwrap();
     upload_part(&model, self::upload("k", &upload), 1, "part").await;
+    let part = UploadPart { upload: self::upload("k", &upload), number: 2, checksum: None };
+    let large = Payload::from(Bytes::from(vec![0; 100_000]));
+    model.upload_part(part, large).await.unwrap();
+    assert_eq!(blob_files(directory.path()), 1);
     drop(model);
 
     let model = open(directory.path());
@@ -150,6 +173,8 @@ async fn a_bucket_survives_a_restart_and_stays_deleted() {
     model.create_bucket(BUCKET, CreateBucket::default()).await.unwrap();
     let uploads = model.list_uploads(BUCKET, ListUploads::default()).await.unwrap();
     assert_eq!(uploads.uploads, []);
+    drop(model);
+    assert_eq!(blob_rows(directory.path()), 0);
 }
 
 #[tokio::test]
@@ -209,32 +234,64 @@ async fn an_upload_survives_a_restart_and_can_be_completed() {
 async fn files_that_nothing_names_are_swept_at_the_next_start() {
     let directory = tempfile::tempdir().unwrap();
     let model = opened_with_bucket(directory.path()).await;
-    put(&model, "k", "kept").await;
+    put_large(&model, "k").await;
     drop(model);
     let blobs = directory.path().join(BLOBS_DIRECTORY);
     std::fs::write(blobs.join("0123456789abcdef0123456789abcdef"), "orphan").unwrap();
     std::fs::write(blobs.join("fedcba9876543210.incoming"), "draft").unwrap();
     let model = open(directory.path());
     assert_eq!(blob_files(directory.path()), 1);
-    assert_eq!(get(&model, "k").await, "kept");
+    assert_eq!(get(&model, "k").await.len(), 100_000);
+}
+
+#[tokio::test]
+async fn rows_that_nothing_names_are_swept_after_the_next_start() {
+    let directory = tempfile::tempdir().unwrap();
+    let model = opened_with_bucket(directory.path()).await;
+    put(&model, "kept", "kept").await;
+    put(&model, "gone", "gone").await;
+    delete(&model, "gone").await;
+    drop(model);
+    assert_eq!(blob_rows(directory.path()), 2);
+    let model = open(directory.path());
+    put(&model, "empty", "").await;
+    assert_eq!(get(&model, "kept").await, "kept");
+    drop(model);
+    assert_eq!(blob_rows(directory.path()), 1);
 }
 
 #[tokio::test]
 async fn files_go_with_the_last_object_that_shares_them() {
     let directory = tempfile::tempdir().unwrap();
     let model = opened_with_bucket(directory.path()).await;
-    put(&model, "a", "shared").await;
-    let source =
-        CopySource { bucket: BUCKET.to_owned(), key: "a".to_owned(), ..CopySource::default() };
-    model.copy_object(source, BUCKET, "b", CopyObject::default()).await.unwrap();
+    put_large(&model, "a").await;
+    copy(&model, "a", "b").await;
     assert_eq!(blob_files(directory.path()), 1);
-    put(&model, "a", "replaced").await;
+    put_large(&model, "a").await;
     drop(model);
     let model = open(directory.path());
-    assert_eq!(get(&model, "b").await, "shared");
+    assert_eq!(get(&model, "b").await.len(), 100_000);
     assert_eq!(blob_files(directory.path()), 2);
-    model.delete_object(BUCKET, "b", DeleteObject::default()).await.unwrap();
+    delete(&model, "b").await;
     assert_eq!(blob_files(directory.path()), 1);
+}
+
+#[tokio::test]
+async fn rows_go_with_the_last_object_that_shares_them() {
+    let directory = tempfile::tempdir().unwrap();
+    let model = opened_with_bucket(directory.path()).await;
+    put(&model, "a", "shared").await;
+    copy(&model, "a", "b").await;
+    put(&model, "a", "replaced").await;
+    drop(model);
+    assert_eq!((blob_files(directory.path()), blob_rows(directory.path())), (0, 2));
+    let model = open(directory.path());
+    assert_eq!(get(&model, "b").await, "shared");
+    delete(&model, "b").await;
+    put(&model, "c", "next").await;
+    assert_eq!(get(&model, "a").await, "replaced");
+    drop(model);
+    assert_eq!(blob_rows(directory.path()), 2);
 }
 
 #[tokio::test]
@@ -244,6 +301,7 @@ async fn a_body_goes_on_while_its_object_is_replaced() {
         put(&model, "k", "old").await;
         let got = model.get_object(BUCKET, "k", GetObject::default()).await.unwrap();
         put(&model, "k", "new").await;
+        put(&model, "other", "next").await;
         assert_eq!(text_of(got).await, "old");
         assert_eq!(get(&model, "k").await, "new");
     }
@@ -292,10 +350,11 @@ async fn many_changes_at_once_are_all_kept() {
 }
 
 #[tokio::test]
-async fn a_write_that_fails_leaves_no_file() {
+async fn a_write_that_fails_leaves_no_bytes() {
     let directory = tempfile::tempdir().unwrap();
     let model = opened_with_bucket(directory.path()).await;
     put(&model, "k", "there").await;
+    put_large(&model, "large").await;
     let refused = WriteOptions { conditions: Conditions::absent(), ..WriteOptions::default() };
     model.put_object(BUCKET, "k", body("refused"), refused).await.unwrap_err();
     let broken = StoreError::new(ErrorKind::Timeout, "RequestTimeout", "gone");
@@ -305,6 +364,7 @@ async fn a_write_that_fails_leaves_no_file() {
     assert_eq!(error.code, "RequestTimeout");
     assert_eq!(get(&model, "k").await, "there");
     drop(model);
+    assert_eq!(blob_rows(directory.path()), 1);
     let model = open(directory.path());
     assert_eq!(blob_files(directory.path()), 1);
     assert_eq!(get(&model, "k").await, "there");
@@ -377,18 +437,104 @@ async fn an_archived_object_is_restored_in_the_clocks_own_time() {
     assert!(model.get_object(BUCKET, "k", GetObject::default()).await.is_err());
 }
 
+/// An object with two versions in a bucket with object lock; answers the first one.
+async fn locked_version(model: &Model) -> Resource {
+    let create = CreateBucket { object_lock: true, ..CreateBucket::default() };
+    model.create_bucket("locked", create).await.unwrap();
+    let put = || model.put_object("locked", "k", body("text"), WriteOptions::default());
+    let version = put().await.unwrap().version_id;
+    put().await.unwrap();
+    Resource::Object { bucket: "locked".to_owned(), key: "k".to_owned(), version }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_locked_version_is_kept_and_can_be_hidden() {
+    let model =
+        Model::in_memory(Arc::new(VirtualClock::starting_at(SystemTime::UNIX_EPOCH)), options());
+    let object = locked_version(&model).await;
+    let Resource::Object { version, .. } = object.clone() else { unreachable!() };
+    let delete = |version: Option<String>| {
+        let options = DeleteObject { version, ..DeleteObject::default() };
+        model.delete_object("locked", "k", options)
+    };
+    let retention = "<Retention><Mode>COMPLIANCE</Mode>\
+        <RetainUntilDate>1970-01-01T00:01:00Z</RetainUntilDate></Retention>";
+    let kind = DocumentKind::Retention;
+    model.put_document(&object, kind, retention.to_owned()).await.unwrap();
+    let refused = delete(version.clone()).await.unwrap_err();
+    assert_eq!((refused.kind, &*refused.code), (ErrorKind::Forbidden, "AccessDenied"));
+    let identifier = ObjectIdentifier { key: "k".to_owned(), version: version.clone() };
+    let batch = model.delete_objects("locked", vec![identifier]).await.unwrap();
+    assert_eq!(batch[0].as_ref().unwrap_err().code, "AccessDenied");
+    assert!(delete(None).await.unwrap().delete_marker);
+
+    tokio::time::advance(Duration::from_mins(1)).await;
+    let late = model.put_document(&object, kind, retention.to_owned()).await.unwrap_err();
+    assert_eq!((late.kind, &*late.code), (ErrorKind::Invalid, "InvalidArgument"));
+    delete(version).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_lock_survives_a_restart() {
+    let directory = tempfile::tempdir().unwrap();
+    let model = open(directory.path());
+    let object = locked_version(&model).await;
+    let hold = "<LegalHold><Status>ON</Status></LegalHold>".to_owned();
+    model.put_document(&object, DocumentKind::LegalHold, hold).await.unwrap();
+    drop(model);
+
+    let model = open(directory.path());
+    let Resource::Object { version, .. } = object else { unreachable!() };
+    let delete = DeleteObject { version, ..DeleteObject::default() };
+    let refused = model.delete_object("locked", "k", delete).await.unwrap_err();
+    assert_eq!(refused.code, "AccessDenied");
+}
+
+#[tokio::test]
+async fn a_bucket_with_object_lock_keeps_its_versions() {
+    let model = in_memory().await;
+    locked_version(&model).await;
+    let suspended = documents::VERSIONING_ENABLED.replace("Enabled<", "Suspended<");
+    let suspend = |bucket: &str| {
+        let bucket = Resource::bucket(bucket);
+        let (model, text) = (&model, suspended.clone());
+        async move { model.put_document(&bucket, DocumentKind::Versioning, text).await }
+    };
+    assert_eq!(suspend("locked").await.unwrap_err().code, "InvalidBucketState");
+    suspend(BUCKET).await.unwrap();
+}
+
 #[tokio::test]
 async fn a_body_that_is_not_what_its_checksum_says_is_refused() {
     let model = in_memory().await;
-    let checksum = Some(crate::store::types::Checksum {
-        algorithm: ChecksumAlgorithm::Crc32C,
-        value: "AAAAAA==".to_owned(),
-    });
+    let checksum =
+        Some(Checksum { algorithm: ChecksumAlgorithm::Crc32C, value: "AAAAAA==".to_owned() });
     let options = WriteOptions { checksum, ..WriteOptions::default() };
     let error = model.put_object(BUCKET, "k", body("text"), options).await.unwrap_err();
     assert_eq!(error.code, "BadDigest");
     let head = model.head_object(BUCKET, "k", HeadObject::default()).await;
     assert_eq!(head.unwrap_err().code, "NoSuchKey");
+}
+
+#[tokio::test]
+async fn a_completed_upload_is_checked_against_the_checksum_of_the_whole() {
+    let model = in_memory().await;
+    let crc = Some((ChecksumAlgorithm::Crc32, ChecksumType::FullObject));
+    let expect = |value: &str| CompleteMultipart {
+        checksum: Some(Checksum { algorithm: ChecksumAlgorithm::Crc32, value: value.to_owned() }),
+        ..CompleteMultipart::default()
+    };
+    for (checksum, value, expected) in [
+        (crc, "AAAAAA==", Some("BadDigest")),
+        (None, "y/Q5Jg==", Some("InvalidRequest")),
+        (crc, "y/Q5Jg==", None),
+    ] {
+        let create = CreateMultipart { checksum, ..CreateMultipart::default() };
+        let id = model.create_multipart(BUCKET, "k", create).await.unwrap();
+        let part = upload_part(&model, upload("k", &id), 1, "123456789").await;
+        let result = model.complete_multipart(upload("k", &id), vec![part], expect(value)).await;
+        assert_eq!(result.err().map(|error| error.code).as_deref(), expected);
+    }
 }
 
 #[tokio::test]

@@ -144,8 +144,14 @@ fn plan_complete(
     let upload = state.upload(&name)?;
     let checksum = upload.info.checksum;
     let assembled = multipart::plan_object(&upload.parts, parts, checksum, part_bytes_min)?;
-    if options.checksum.is_some() && options.checksum != assembled.checksum {
-        return Err(refusal::bad_digest("checksum"));
+    match (&options.checksum, &assembled.checksum) {
+        (Some(_), None) => {
+            return Err(refusal::invalid_request("The upload was started without a checksum"));
+        }
+        (expected @ Some(_), actual) if expected != actual => {
+            return Err(refusal::bad_digest("checksum"));
+        }
+        _ => {}
     }
     let object = StoredObject {
         size: assembled.size,

@@ -12,6 +12,7 @@ use tokio::task::{JoinHandle, spawn_blocking};
 
 use crate::store::error::{StoreError, StoreResult};
 use crate::store::model::blobs::directory::{BlobDirectory, Draft};
+use crate::store::model::blobs::rows::Rows;
 use crate::store::model::blobs::{Blob, Content, Segment};
 use crate::store::model::digest::{Digests, RunningDigest};
 use crate::store::model::refusal;
@@ -19,8 +20,9 @@ use crate::store::types::{ChecksumAlgorithm, Payload};
 
 /// How much is gathered before a blocking thread is asked to take it.
 const BATCH_BYTES: usize = 1 << 20;
-/// Bodies up to this size are hashed at once, and kept in one piece of memory of their own:
-/// handing them over would cost more, and a small slice would keep a large buffer alive.
+/// Bodies up to this size are hashed at once, and kept in one piece of memory of their own or in
+/// a row: handing them over would cost more, a small slice would keep a large buffer alive, and
+/// making a file durable takes several waits for the disk.
 const SMALL_BYTES_MAX: u64 = 64 << 10;
 /// The largest body of one request.
 const BODY_BYTES_MAX: u64 = 5 << 30;
@@ -29,7 +31,8 @@ const BODY_BYTES_MAX: u64 = 5 << 30;
 #[derive(Clone, Debug)]
 pub(in crate::store::model) enum Place {
     Memory,
-    Directory(Arc<BlobDirectory>),
+    /// Small ones become rows.
+    Directory(Arc<BlobDirectory>, Arc<Rows>),
 }
 
 /// A body that has arrived. Nothing but the caller holds it.
@@ -116,7 +119,7 @@ impl Hand {
 
     async fn finish(self, batch: Vec<Bytes>) -> StoreResult<Received> {
         let mut sink = self.back().await?;
-        if sink.is_quick() {
+        if sink.is_small() {
             sink.write(batch)?;
             return sink.finish();
         }
@@ -137,7 +140,7 @@ struct Sink {
 }
 
 enum Written {
-    Nothing,
+    /// Empty until something comes.
     Memory(Vec<Bytes>),
     File(Draft),
 }
@@ -145,11 +148,12 @@ enum Written {
 impl Sink {
     /// `bytes`: how many will be written.
     fn new(place: Place, bytes: u64, algorithm: Option<ChecksumAlgorithm>) -> Self {
-        Self { bytes, digest: RunningDigest::new(algorithm), place, written: Written::Nothing }
+        let (digest, written) = (RunningDigest::new(algorithm), Written::Memory(Vec::new()));
+        Self { bytes, digest, place, written }
     }
 
-    fn is_quick(&self) -> bool {
-        self.bytes == 0 || (matches!(self.place, Place::Memory) && self.bytes <= SMALL_BYTES_MAX)
+    fn is_small(&self) -> bool {
+        self.bytes <= SMALL_BYTES_MAX
     }
 
     fn write(&mut self, mut batch: Vec<Bytes>) -> StoreResult<()> {
@@ -164,7 +168,9 @@ impl Sink {
     }
 
     fn store(&mut self, batch: Vec<Bytes>) -> io::Result<()> {
-        if let (Written::Nothing, Place::Directory(directory)) = (&self.written, &self.place) {
+        if let (Written::Memory(_), Place::Directory(directory, _)) = (&self.written, &self.place)
+            && !self.is_small()
+        {
             self.written = Written::File(directory.draft()?);
         }
         match &mut self.written {
@@ -173,19 +179,19 @@ impl Sink {
                 chunks.extend(batch);
                 Ok(())
             }
-            Written::Nothing => {
-                let is_small = self.bytes <= SMALL_BYTES_MAX;
-                self.written = Written::Memory(if is_small { vec![joined(&batch)] } else { batch });
-                Ok(())
-            }
         }
     }
 
     fn finish(self) -> StoreResult<Received> {
+        let is_small = self.is_small();
         let digests = self.digest.finish();
         let content = match self.written {
-            Written::Nothing => None,
-            Written::Memory(chunks) => Some(Content::Memory(chunks)),
+            Written::Memory(chunks) if chunks.is_empty() => None,
+            Written::Memory(chunks) => Some(match &self.place {
+                Place::Directory(_, rows) => Content::Row(rows.fresh_row(joined(&chunks))),
+                Place::Memory if is_small => Content::Memory(vec![joined(&chunks)]),
+                Place::Memory => Content::Memory(chunks),
+            }),
             Written::File(draft) => {
                 let file = draft.finish();
                 Some(Content::File(

@@ -1,15 +1,17 @@
-//! Bytes in memory and in files, for as long as somebody reads them.
+//! Bytes in and out, in memory and in files alike.
 
 use super::*;
 use crate::store::error::StoreResult;
 use crate::store::model::blobs::directory::BlobDirectory;
 use crate::store::model::blobs::receive::{Place, Received};
+use crate::store::model::journal::Journal;
 use crate::store::types::{ByteStream, Payload};
 
 fn places(directory: &std::path::Path) -> [Place; 2] {
+    let rows = Journal::open(&directory.join("journal")).unwrap().rows();
     let directory = BlobDirectory::open(directory.join("blobs")).unwrap();
     directory.set_removing(true);
-    [Place::Memory, Place::Directory(directory)]
+    [Place::Memory, Place::Directory(directory, rows)]
 }
 
 async fn receive(place: &Place, chunks: &[&[u8]]) -> Vec<Segment> {
@@ -61,6 +63,9 @@ async fn large_bodies_are_received_and_read_in_pieces() {
         let received = place.receive(payload, None).await.unwrap();
         let range = 0..body.len() as u64;
         assert!(collect(read(&received.segments, &range)).await == body);
+        let middle = plan_slices(&received.segments, &(7..range.end));
+        let pieces = collect(read(&middle, &(MIB as u64..2 * MIB as u64 + 9))).await;
+        assert!(pieces == body[MIB + 7..2 * MIB + 16]);
         let digests = digest_blocking(&received.segments, None).unwrap();
         assert_eq!(received.digests, digests);
         assert_eq!(known_md5(&received.segments), Some(digests.md5));
@@ -86,9 +91,11 @@ async fn a_body_must_be_as_long_as_it_says() {
 async fn a_file_lives_as_long_as_somebody_reads_it() {
     let directory = tempfile::tempdir().unwrap();
     let [_, place] = places(directory.path());
-    let segments = receive(&place, &[b"0123"]).await;
+    let files = || std::fs::read_dir(directory.path().join("blobs")).unwrap().count();
+    let segments = receive(&place, &[&[7; 100_000]]).await;
+    assert_eq!(files(), 1);
     let stream = read(&segments, &(0..4));
     drop(segments);
-    assert_eq!(collect(stream).await, b"0123");
-    assert_eq!(std::fs::read_dir(directory.path().join("blobs")).unwrap().count(), 0);
+    assert_eq!(collect(stream).await, [7; 4]);
+    assert_eq!(files(), 0);
 }

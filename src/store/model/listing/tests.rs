@@ -1,4 +1,4 @@
-//! Pages of keys and versions: order, prefixes, tokens.
+//! Pages as a caller sees them, whole and one entry at a time.
 
 use super::*;
 use std::sync::Arc;

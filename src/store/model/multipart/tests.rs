@@ -1,4 +1,4 @@
-//! Which parts make an object, and with which checksum.
+//! Which lists of parts make an object.
 
 use super::*;
 

@@ -1,4 +1,4 @@
-//! Versions, markers and conditions of one key.
+//! What becomes of the versions of one key.
 
 use super::*;
 use crate::store::types::ETag;
