@@ -21,19 +21,6 @@ pub(super) const NO_ADDRESS: &[Deviation] = &[row(
     "has no address before the HTTP front gives it one",
 )];
 
-/// The model.
-pub(super) const NO_LOCKS: &[Deviation] = &[
-    row("documents::a_legal_hold_keeps_a_version", "keeps the document and locks nothing"),
-    row("documents::a_retention_is_kept_until_its_date", "keeps the document and locks nothing"),
-];
-
-/// The client, with whatever server: the SDK's own doing.
-pub(super) const CLIENT: &[Deviation] = &[
-    row("objects::the_content_type_is_binary_unless_given", "sends application/octet-stream"),
-    row("metadata::a_new_object_forgets_the_old_ones_metadata", "sends application/octet-stream"),
-    row("keys::white_space_alone", "takes such a key for none at all and sends nothing"),
-];
-
 /// ministack 1.5.33.
 pub(super) const MINISTACK: &[Deviation] = &[
     row("buckets::a_bucket_is_not_made_twice", "answers 200, as us-east-1 alone does"),

@@ -7,7 +7,7 @@ use pailfs::store::ObjectStore;
 use pailfs::store::clock::SystemClock;
 use pailfs::store::model::{Model, ModelOptions};
 
-use crate::conformance::deviations::{CLIENT, MINISTACK, NO_ADDRESS, NO_LOCKS, SEAWEEDFS};
+use crate::conformance::deviations::{MINISTACK, NO_ADDRESS, SEAWEEDFS};
 use crate::conformance::run::check;
 use crate::support::runtime;
 use crate::support::servers::{self, Keys, Kind, Server};
@@ -18,7 +18,7 @@ fn model_in_memory() -> Arc<dyn ObjectStore> {
 
 #[test]
 fn the_model_in_memory_does_what_s3_does() {
-    check(&model_in_memory(), &[NO_ADDRESS, NO_LOCKS]);
+    check(&model_in_memory(), &[NO_ADDRESS]);
 }
 
 #[test]
@@ -28,7 +28,7 @@ fn the_model_on_a_directory_does_what_s3_does() {
     let model = Model::open(directory.path(), clock, ModelOptions::default());
     check(
         &(Arc::new(model.expect("a new model")) as Arc<dyn ObjectStore>),
-        &[NO_ADDRESS, NO_LOCKS],
+        &[NO_ADDRESS],
     );
 }
 
@@ -43,16 +43,16 @@ fn the_client_through_our_server_does_what_s3_does() {
     };
     let server = runtime::block_on(server::start(model_in_memory(), options)).expect("a server");
     let store = servers::connect(&server.endpoint(), &keys);
-    check(&store, &[CLIENT, NO_LOCKS]);
+    check(&store, &[]);
     runtime::block_on(server.shutdown());
 }
 
 #[test]
 fn the_client_with_ministack_does_what_s3_does() {
-    check(&servers::ministack().store(), &[CLIENT, MINISTACK]);
+    check(&servers::ministack().store(), &[MINISTACK]);
 }
 
 #[test]
 fn the_client_with_seaweedfs_does_what_s3_does() {
-    check(&Server::start(Kind::Seaweedfs).store(), &[CLIENT, SEAWEEDFS]);
+    check(&Server::start(Kind::Seaweedfs).store(), &[SEAWEEDFS]);
 }
