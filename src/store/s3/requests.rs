@@ -26,6 +26,8 @@ const QUERY: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_'
 const PATH: &AsciiSet = &QUERY.remove(b'/');
 /// What the SDK is given in place of a key that it refuses to send.
 const KEY_STAND_IN: &str = "-";
+/// What the SDK says of a body that it knows nothing of.
+const CONTENT_TYPE_GUESSED: &str = "application/octet-stream";
 
 /// Headers by name.
 pub(super) type Headers = Vec<(String, String)>;
@@ -87,6 +89,10 @@ impl Extra {
     }
 
     fn apply(&self, mut request: HttpRequest) -> Result<HttpRequest, HttpError> {
+        // S3's own default is another one, and what is sent here is kept with the object.
+        if request.headers().get("content-type") == Some(CONTENT_TYPE_GUESSED) {
+            request.headers_mut().remove("content-type");
+        }
         for (name, value) in &self.headers {
             request.headers_mut().try_insert(name.clone(), value.clone())?;
         }

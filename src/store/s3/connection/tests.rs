@@ -140,6 +140,7 @@ async fn an_upload_is_sent_again_whole_unsigned_and_with_its_checksum() {
         assert!(request.contains("x-amz-content-sha256: unsigned-payload"), "{request}");
         assert!(request.contains("x-amz-checksum-crc32c: 4wasgw=="), "{request}");
         assert!(!request.contains("transfer-encoding"), "{request}");
+        assert!(!request.contains("content-type"), "{request}");
     }
 }
 

@@ -132,6 +132,23 @@ fn other_keys_are_left_to_the_sdk() {
 }
 
 #[test]
+fn a_content_type_is_sent_where_one_is_given() {
+    let check = |of_sdk: &'static str, given: Option<&str>, expected: Option<&str>| {
+        let content_type = given.map(str::to_owned);
+        let attributes = ObjectAttributes { content_type, ..ObjectAttributes::default() };
+        let mut request = request("http://host/photos/a", "bytes");
+        request.headers_mut().insert("content-type", of_sdk);
+        let applied = Extra::with_headers(attribute_headers(&attributes)).apply(request).unwrap();
+        assert_eq!(applied.headers().get("content-type"), expected);
+    };
+    check("application/octet-stream", None, None);
+    check("application/octet-stream", Some("text/css"), Some("text/css"));
+    let guess = Some("application/octet-stream");
+    check("application/octet-stream", guess, guess);
+    check("application/xml", None, Some("application/xml"));
+}
+
+#[test]
 fn a_digest_is_of_the_body() {
     let applied = Extra::default().digest().apply(request("http://host/", "hello")).unwrap();
     assert_eq!(applied.headers().get("content-md5"), Some("XUFAKrxLKna5cZ2REBfFkg=="));
