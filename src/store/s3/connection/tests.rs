@@ -1,9 +1,17 @@
+use aws_sdk_s3::config::http::HttpRequest;
+use aws_sdk_s3::config::retry::RetryConfig;
+use aws_sdk_s3::error::ConnectorError;
+use aws_smithy_runtime_api::client::http::{
+    HttpConnector, HttpConnectorFuture, SharedHttpConnector, http_client_fn,
+};
 use bytes::Bytes;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
 
 use super::*;
+use crate::store::error::ErrorKind;
+use crate::store::s3::transport::Watched;
 use crate::store::s3::{CredentialSource, S3Client, S3Options};
 use crate::store::types::{
     AclChange, CannedAcl, CompleteMultipart, CopyObject, CopySource, CreateMultipart, DeleteObject,
@@ -236,4 +244,34 @@ async fn a_key_of_white_space_is_sent_as_it_is_with_subresources() {
         "put /photos/%20?retention",
     ];
     check_asked(&server.await.unwrap(), &expected);
+}
+
+/// A network on which nothing listens.
+#[derive(Debug)]
+struct Refusing;
+
+impl HttpConnector for Refusing {
+    fn call(&self, _request: HttpRequest) -> HttpConnectorFuture {
+        let refused = std::io::Error::from(std::io::ErrorKind::ConnectionRefused);
+        HttpConnectorFuture::ready(Err(ConnectorError::io(refused.into())))
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_operation_that_runs_out_of_time_tells_its_last_failure() {
+    let http = http_client_fn(|_settings, _components| SharedHttpConnector::new(Refusing));
+    let config = aws_sdk_s3::Config::builder()
+        .behavior_version_latest()
+        .allow_no_auth()
+        .region(Region::from_static("us-east-1"))
+        .endpoint_url("http://host")
+        .http_client(Watched::new(http, BASIS.answer))
+        .retry_config(RetryConfig::standard().with_max_attempts(60));
+    let client = aws_sdk_s3::Client::from_conf(config.build());
+    let connection =
+        Connection::new(client, "us-east-1".to_owned(), "http://host".to_owned(), BASIS);
+    let error = connection.head_object("photos", "a", HeadObject::default()).await.unwrap_err();
+    assert_eq!(error.kind, ErrorKind::Timeout);
+    let expected = "no success within 60 s, last failure: connection refused (http://host)";
+    assert_eq!(error.message, expected);
 }
