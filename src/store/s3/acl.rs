@@ -28,10 +28,13 @@ impl Connection {
                 (answer.owner, answer.grants)
             }
             Resource::Object { bucket, key, version } => {
+                let extra = Extra::default().object(key);
                 let answer = self
                     .call(bucket, Work::Request, |client| {
-                        let request = client.get_object_acl().bucket(bucket).key(key);
-                        request.set_version_id(version.clone()).send()
+                        let request = client.get_object_acl().bucket(bucket);
+                        let request = request.set_key(extra.sdk_key());
+                        let request = request.set_version_id(version.clone());
+                        request.customize().map_request(extra.mapper()).send()
                     })
                     .await?;
                 (answer.owner, answer.grants)
@@ -62,9 +65,10 @@ impl Connection {
                 .await?;
             }
             Resource::Object { bucket, key, version } => {
+                let extra = extra.object(key);
                 let canned = canned.map(|acl| types::ObjectCannedAcl::from(acl.as_str()));
                 self.call(bucket, Work::Request, |client| {
-                    let request = client.put_object_acl().bucket(bucket).key(key);
+                    let request = client.put_object_acl().bucket(bucket).set_key(extra.sdk_key());
                     let request = request.set_version_id(version.clone());
                     let request = request.set_acl(canned.clone());
                     let request = request.set_access_control_policy(policy.clone());
@@ -78,10 +82,12 @@ impl Connection {
 
     pub(super) async fn get_tags(&self, resource: &Resource) -> StoreResult<Tags> {
         let (bucket, key, version) = object_of(resource)?;
+        let extra = Extra::default().object(key);
         let answer = self
             .call(bucket, Work::Request, |client| {
-                let request = client.get_object_tagging().bucket(bucket).key(key);
-                request.set_version_id(version.clone()).send()
+                let request = client.get_object_tagging().bucket(bucket).set_key(extra.sdk_key());
+                let request = request.set_version_id(version.clone());
+                request.customize().map_request(extra.mapper()).send()
             })
             .await;
         let answer = self.probes().note(TAGGING_NAME, "", answer)?;
@@ -92,17 +98,20 @@ impl Connection {
         let (bucket, key, version) = object_of(resource)?;
         self.probes().require(TAGGING_NAME, "", self.get_tags(resource)).await?;
         if tags.is_empty() {
+            let extra = Extra::default().object(key);
             self.call(bucket, Work::Request, |client| {
-                let request = client.delete_object_tagging().bucket(bucket).key(key);
-                request.set_version_id(version.clone()).send()
+                let request =
+                    client.delete_object_tagging().bucket(bucket).set_key(extra.sdk_key());
+                let request = request.set_version_id(version.clone());
+                request.customize().map_request(extra.mapper()).send()
             })
             .await?;
             return Ok(());
         }
         let tagging = tagging_of(tags).map_err(|error| invalid(&error))?;
-        let extra = Extra::default().digest();
+        let extra = Extra::default().object(key).digest();
         self.call(bucket, Work::Request, |client| {
-            let request = client.put_object_tagging().bucket(bucket).key(key);
+            let request = client.put_object_tagging().bucket(bucket).set_key(extra.sdk_key());
             let request = request.set_version_id(version.clone()).tagging(tagging.clone());
             request.customize().map_request(extra.mapper()).send()
         })

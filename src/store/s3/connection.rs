@@ -14,8 +14,9 @@ use aws_sdk_s3::config::Region;
 use aws_sdk_s3::config::http::HttpResponse;
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 
-use crate::store::error::{ErrorKind, StoreError, StoreResult};
-use crate::store::s3::errors::{read_error, refusal_of};
+use crate::store::error::{StoreError, StoreResult};
+use crate::store::s3::attempts;
+use crate::store::s3::errors::{read_error, refusal_of, without_success};
 use crate::store::s3::probes::Probes;
 use crate::store::s3::regions::{BucketRegions, plan_redirect};
 
@@ -179,11 +180,8 @@ impl Connection {
         request: impl Future<Output = StoreResult<O>>,
     ) -> StoreResult<O> {
         let limit = self.limits(work).operation;
-        tokio::time::timeout(limit, request).await.unwrap_or_else(|_elapsed| {
-            let message =
-                format!("no success within {} s ({})", limit.as_secs_f64(), self.endpoint);
-            Err(StoreError::new(ErrorKind::Timeout, "TimedOut", message))
-        })
+        let done = attempts::within(limit, request).await;
+        done.unwrap_or_else(|failure| Err(without_success(limit, failure, &self.endpoint)))
     }
 }
 

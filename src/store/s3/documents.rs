@@ -62,10 +62,12 @@ impl Connection {
         version: Option<&str>,
         kind: DocumentKind,
     ) -> StoreResult<String> {
-        let extra = Extra::default().query(subresource_query(kind.row().query, version));
+        let query = subresource_query(kind.row().query, version);
+        let extra = Extra::default().object(key).query(query);
         let answer = self
             .call(bucket, Work::Request, |client| {
-                let request = client.get_object().bucket(bucket).key(key).customize();
+                let request =
+                    client.get_object().bucket(bucket).set_key(extra.sdk_key()).customize();
                 request.map_request(extra.mapper()).send()
             })
             .await?;
@@ -95,10 +97,11 @@ impl Connection {
                 .await?;
             }
             Resource::Object { bucket, key, version } => {
-                let extra = put_extra(kind, version.as_deref());
+                let extra = put_extra(kind, version.as_deref()).object(key);
                 let body = || SdkByteStream::from(text.clone().into_bytes());
                 self.call(bucket, Work::Request, |client| {
-                    let request = client.put_object().bucket(bucket).key(key).body(body());
+                    let request =
+                        client.put_object().bucket(bucket).set_key(extra.sdk_key()).body(body());
                     request.customize().map_request(extra.mapper()).send()
                 })
                 .await?;

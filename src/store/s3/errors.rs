@@ -6,10 +6,11 @@
 
 use std::error::Error;
 use std::io;
+use std::time::Duration;
 
 use aws_credential_types::provider::error::CredentialsError;
 use aws_sdk_s3::config::http::HttpResponse;
-use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_s3::error::{ConnectorError, ProvideErrorMetadata, SdkError};
 
 use crate::store::error::{ErrorKind, StoreError};
 use crate::store::s3::transport::Stalled;
@@ -213,8 +214,7 @@ where
         SdkError::DispatchFailure(failure) if failure.is_user() => invalid(story),
         SdkError::ConstructionFailure(_) => invalid(story),
         _ => {
-            let story = find_io(error).map_or(story, |kind| kind.to_string());
-            let message = format!("{story} ({endpoint})");
+            let message = format!("{} ({endpoint})", words_of(beneath(error)));
             StoreError::new(ErrorKind::Unavailable, "ConnectionFailed", message)
         }
     }
@@ -231,6 +231,27 @@ fn beneath<E: Error + 'static>(error: &SdkError<E, HttpResponse>) -> &(dyn Error
 
 fn timed_out(story: &str, endpoint: &str) -> StoreError {
     StoreError::new(ErrorKind::Timeout, "TimedOut", format!("{story} ({endpoint})"))
+}
+
+/// Says why an operation was given up: its time, and what its attempts ended in.
+pub(super) fn without_success(
+    limit: Duration,
+    failure: Option<String>,
+    endpoint: &str,
+) -> StoreError {
+    let failure = failure.map(|failure| format!(", last failure: {failure}")).unwrap_or_default();
+    timed_out(&format!("no success within {} s{failure}", limit.as_secs_f64()), endpoint)
+}
+
+/// Why an attempt had no success, in a few words; `None` for an answer that is no error.
+pub(super) fn failure_of(attempt: &Result<HttpResponse, ConnectorError>) -> Option<String> {
+    match attempt {
+        Ok(response) => {
+            let status = response.status().as_u16();
+            (status >= 400).then(|| format!("{status} {}", reason_of(status)))
+        }
+        Err(error) => Some(words_of(error.source().unwrap_or(error))),
+    }
 }
 
 fn invalid(story: String) -> StoreError {
@@ -263,6 +284,11 @@ pub(super) fn read_body_error(error: &(dyn Error + 'static)) -> StoreError {
         }
         _ => StoreError::new(ErrorKind::Corrupt, "IncompleteBody", story_of(error)),
     }
+}
+
+/// The kind of I/O error at the bottom of an error, which says it best, else its story.
+fn words_of(error: &(dyn Error + 'static)) -> String {
+    find_io(error).map_or_else(|| story_of(error), |kind| kind.to_string())
 }
 
 /// An error and its causes, without those that only repeat the one before.

@@ -5,7 +5,8 @@
 //! requests and reads answers, and nothing else:
 //!
 //! - `settings`, `credentials`, `key_file`, `transport`: what is decided once, before any request
-//! - `connection`, `regions`: one request, from its deadline to the region it is repeated in
+//! - `connection`, `attempts`, `regions`: one request, from its deadline to the region it is
+//!   repeated in
 //! - `probes`: what a server must have shown before something is written
 //! - `requests`, `body`, `convert`: our words as HTTP's and S3's, and back
 //! - `buckets`, `objects`, `multipart`, `listing`, `versions`, `acl`, `documents`: the calls
@@ -15,6 +16,7 @@
 //! are under way, and reading on after a body broke off are the callers' business.
 
 mod acl;
+mod attempts;
 mod body;
 mod buckets;
 mod connection;

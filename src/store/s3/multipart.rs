@@ -34,10 +34,11 @@ impl Connection {
         let algorithm = types::ChecksumAlgorithm::from(algorithm.as_str());
         let kind = checksum_type(kind);
         let write = WriteOptions { conditions: Conditions::default(), ..options.write };
-        let extra = Extra::with_headers(write_headers(&write));
+        let extra = Extra::with_headers(write_headers(&write)).object(key);
         let answer = self
             .call(bucket, Work::Request, |client| {
-                let request = client.create_multipart_upload().bucket(bucket).key(key);
+                let request =
+                    client.create_multipart_upload().bucket(bucket).set_key(extra.sdk_key());
                 let request = request.checksum_algorithm(algorithm.clone());
                 let request = request.checksum_type(kind.clone());
                 request.customize().map_request(extra.mapper()).send()
@@ -54,12 +55,14 @@ impl Connection {
         let Upload { bucket, key, upload } = part.upload;
         let number = part_number(part.number)?;
         let checksum = body::checksum_for(&payload, part.checksum);
-        let extra = Extra::with_headers(checksum.iter().map(checksum_header).collect());
+        let headers = checksum.iter().map(checksum_header).collect();
+        let extra = Extra::with_headers(headers).object(key);
         let work = Work::Upload { bytes: payload.bytes() };
         let bytes = body::Upload::new(payload);
         let answer = self
             .call(bucket, work, |client| {
-                let request = client.upload_part().bucket(bucket).key(key).upload_id(upload);
+                let request =
+                    client.upload_part().bucket(bucket).set_key(extra.sdk_key()).upload_id(upload);
                 let request = request.part_number(number).body(bytes.body());
                 let request = request.customize().map_request(extra.mapper());
                 request.disable_payload_signing().send()
@@ -81,10 +84,15 @@ impl Connection {
         let Upload { bucket, key, upload } = part.upload;
         let number = part_number(part.number)?;
         let extra = Extra::with_headers(source_headers(&source))
+            .object(key)
             .read_timeout(self.limits(Work::ServerSide).answer);
         let answer = self
             .call(bucket, Work::ServerSide, |client| {
-                let request = client.upload_part_copy().bucket(bucket).key(key).upload_id(upload);
+                let request = client
+                    .upload_part_copy()
+                    .bucket(bucket)
+                    .set_key(extra.sdk_key())
+                    .upload_id(upload);
                 let request = request.part_number(number).copy_source(&source.bucket);
                 let request = request.set_copy_source_range(range.map(range_header));
                 request.customize().map_request(extra.mapper()).send()
@@ -110,10 +118,13 @@ impl Connection {
         let mut headers = condition_headers(&options.conditions);
         headers.extend(options.checksum.as_ref().map(checksum_header));
         let kind = options.checksum.as_ref().map(|checksum| checksum_type(type_of(checksum)));
-        let extra = Extra::with_headers(headers).read_timeout(self.limits(Work::ServerSide).answer);
+        let extra = Extra::with_headers(headers)
+            .object(key)
+            .read_timeout(self.limits(Work::ServerSide).answer);
         let answer = self
             .call(bucket, Work::ServerSide, |client| {
-                let request = client.complete_multipart_upload().bucket(bucket).key(key);
+                let request =
+                    client.complete_multipart_upload().bucket(bucket).set_key(extra.sdk_key());
                 let request = request.upload_id(upload).multipart_upload(parts.clone());
                 let request = request.set_checksum_type(kind.clone());
                 request.customize().map_request(extra.mapper()).send()
@@ -129,8 +140,11 @@ impl Connection {
 
     pub(super) async fn abort_multipart(&self, upload: Upload<'_>) -> StoreResult<()> {
         let Upload { bucket, key, upload } = upload;
+        let extra = Extra::default().object(key);
         self.call(bucket, Work::Request, |client| {
-            client.abort_multipart_upload().bucket(bucket).key(key).upload_id(upload).send()
+            let request = client.abort_multipart_upload().bucket(bucket);
+            let request = request.set_key(extra.sdk_key()).upload_id(upload);
+            request.customize().map_request(extra.mapper()).send()
         })
         .await?;
         Ok(())
@@ -143,10 +157,12 @@ impl Connection {
     ) -> StoreResult<PartPage> {
         let Upload { bucket, key, upload } = upload;
         let marker = after.map(|number| number.to_string());
+        let extra = Extra::default().object(key);
         let answer = self
             .call(bucket, Work::Request, |client| {
-                let request = client.list_parts().bucket(bucket).key(key).upload_id(upload);
-                request.set_part_number_marker(marker.clone()).send()
+                let request = client.list_parts().bucket(bucket).set_key(extra.sdk_key());
+                let request = request.upload_id(upload).set_part_number_marker(marker.clone());
+                request.customize().map_request(extra.mapper()).send()
             })
             .await?;
         let parts: Vec<ListedPart> =

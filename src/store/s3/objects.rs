@@ -29,10 +29,10 @@ impl Connection {
         key: &str,
         options: HeadObject,
     ) -> StoreResult<ObjectHead> {
-        let extra = Extra::with_headers(condition_headers(&options.conditions));
+        let extra = Extra::with_headers(condition_headers(&options.conditions)).object(key);
         let answer = self
             .call(bucket, Work::Request, |client| {
-                let request = client.head_object().bucket(bucket).key(key);
+                let request = client.head_object().bucket(bucket).set_key(extra.sdk_key());
                 let request = request.set_version_id(options.version.clone());
                 let request = request.checksum_mode(types::ChecksumMode::Enabled);
                 request.customize().map_request(extra.mapper()).send()
@@ -47,12 +47,12 @@ impl Connection {
         key: &str,
         options: GetObject,
     ) -> StoreResult<GotObject> {
-        let extra = Extra::with_headers(condition_headers(&options.conditions));
+        let extra = Extra::with_headers(condition_headers(&options.conditions)).object(key);
         // With the checksum comes the SDK's check of it, which only fits the whole object.
         let mode = options.range.is_none().then_some(types::ChecksumMode::Enabled);
         let mut answer = self
             .call(bucket, Work::Request, |client| {
-                let request = client.get_object().bucket(bucket).key(key);
+                let request = client.get_object().bucket(bucket).set_key(extra.sdk_key());
                 let request = request.set_version_id(options.version.clone());
                 let request = request.set_range(options.range.map(range_header));
                 let request = request.set_checksum_mode(mode.clone());
@@ -75,12 +75,13 @@ impl Connection {
         let mut headers = write_headers(&options);
         let checksum = checksum_for(&payload, options.checksum.as_ref());
         headers.extend(checksum.as_ref().map(checksum_header));
-        let extra = Extra::with_headers(headers);
+        let extra = Extra::with_headers(headers).object(key);
         let work = Work::Upload { bytes: payload.bytes() };
         let upload = Upload::new(payload);
         let answer = self
             .call(bucket, work, |client| {
-                let request = client.put_object().bucket(bucket).key(key).body(upload.body());
+                let request =
+                    client.put_object().bucket(bucket).set_key(extra.sdk_key()).body(upload.body());
                 let request = request.customize().map_request(extra.mapper());
                 request.disable_payload_signing().send()
             })
@@ -103,10 +104,12 @@ impl Connection {
         let algorithm = options.checksum_algorithm;
         let algorithm = algorithm.map(|name| types::ChecksumAlgorithm::from(name.as_str()));
         let headers = copy_headers(&source, &options);
-        let extra = Extra::with_headers(headers).read_timeout(self.limits(Work::ServerSide).answer);
+        let extra = Extra::with_headers(headers)
+            .object(key)
+            .read_timeout(self.limits(Work::ServerSide).answer);
         let answer = self
             .call(bucket, Work::ServerSide, |client| {
-                let request = client.copy_object().bucket(bucket).key(key);
+                let request = client.copy_object().bucket(bucket).set_key(extra.sdk_key());
                 let request = request.copy_source(&source.bucket);
                 let request = request.set_checksum_algorithm(algorithm.clone());
                 request.customize().map_request(extra.mapper()).send()
@@ -128,10 +131,10 @@ impl Connection {
         key: &str,
         options: DeleteObject,
     ) -> StoreResult<Deleted> {
-        let extra = Extra::with_headers(condition_headers(&options.conditions));
+        let extra = Extra::with_headers(condition_headers(&options.conditions)).object(key);
         let answer = self
             .call(bucket, Work::Request, |client| {
-                let request = client.delete_object().bucket(bucket).key(key);
+                let request = client.delete_object().bucket(bucket).set_key(extra.sdk_key());
                 let request = request.set_version_id(options.version.clone());
                 request.customize().map_request(extra.mapper()).send()
             })
@@ -206,10 +209,10 @@ impl Connection {
             .days(i32::try_from(options.days).unwrap_or(i32::MAX))
             .set_glacier_job_parameters(job)
             .build();
-        let extra = Extra::default().digest();
+        let extra = Extra::default().object(key).digest();
         let restored = self
             .call(bucket, Work::Request, |client| {
-                let call = client.restore_object().bucket(bucket).key(key);
+                let call = client.restore_object().bucket(bucket).set_key(extra.sdk_key());
                 let call = call.restore_request(request.clone());
                 call.customize().map_request(extra.mapper()).send()
             })
@@ -226,11 +229,11 @@ impl Connection {
         let config = PresigningConfig::expires_in(valid).map_err(|error| {
             StoreError::new(ErrorKind::Invalid, "InvalidArgument", error.to_string())
         })?;
+        let extra = Extra::default().object(key);
         let request = self
             .call(bucket, Work::Request, |client| {
-                let request = client.get_object().bucket(bucket).key(key);
-                let config = config.clone();
-                async move { request.presigned(config).await }
+                let request = client.get_object().bucket(bucket).set_key(extra.sdk_key());
+                request.customize().map_request(extra.mapper()).presigned(config.clone())
             })
             .await?;
         Ok(request.uri().to_owned())

@@ -24,6 +24,10 @@ use crate::store::types::{
 const QUERY: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 /// The same, with the separators of a path left as they are.
 const PATH: &AsciiSet = &QUERY.remove(b'/');
+/// What the SDK is given in place of a key that it refuses to send.
+const KEY_STAND_IN: &str = "-";
+/// What the SDK says of a body that it knows nothing of.
+const CONTENT_TYPE_GUESSED: &str = "application/octet-stream";
 
 /// Headers by name.
 pub(super) type Headers = Vec<(String, String)>;
@@ -31,6 +35,7 @@ pub(super) type Headers = Vec<(String, String)>;
 /// What a request carries that the SDK's operation has no word for.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Extra {
+    key: Option<String>,
     headers: Headers,
     query: Option<String>,
     digest: bool,
@@ -40,6 +45,24 @@ pub(super) struct Extra {
 impl Extra {
     pub(super) fn with_headers(headers: Headers) -> Self {
         Self { headers, ..Self::default() }
+    }
+
+    /// Names the object that the request is for.
+    pub(super) fn object(self, key: &str) -> Self {
+        Self { key: Some(key.to_owned()), ..self }
+    }
+
+    /// The key for the SDK's operation, which refuses one of white space alone. The stand-in is
+    /// gone from the request once [`Extra::mapper`] has been at it.
+    pub(super) fn sdk_key(&self) -> Option<String> {
+        let refused = self.refused_key().map(|_key| KEY_STAND_IN.to_owned());
+        refused.or_else(|| self.key.clone())
+    }
+
+    /// The key, if S3 takes it and the SDK does not. The empty one is no key to either.
+    fn refused_key(&self) -> Option<&str> {
+        let key = self.key.as_deref();
+        key.filter(|key| !key.is_empty() && key.trim().is_empty())
     }
 
     /// Replaces the query of the request's address.
@@ -66,8 +89,16 @@ impl Extra {
     }
 
     fn apply(&self, mut request: HttpRequest) -> Result<HttpRequest, HttpError> {
+        // S3's own default is another one, and what is sent here is kept with the object.
+        if request.headers().get("content-type") == Some(CONTENT_TYPE_GUESSED) {
+            request.headers_mut().remove("content-type");
+        }
         for (name, value) in &self.headers {
             request.headers_mut().try_insert(name.clone(), value.clone())?;
+        }
+        if let Some(key) = self.refused_key() {
+            let address = with_key(request.uri(), key);
+            request.set_uri(address)?;
         }
         if let Some(query) = &self.query {
             let address = request.uri().split('?').next().unwrap_or_default();
@@ -83,6 +114,13 @@ impl Extra {
         }
         Ok(request)
     }
+}
+
+/// An address with `key`, which has no slash, as the last segment of its path.
+fn with_key(address: &str, key: &str) -> String {
+    let (path, query) = address.split_at(address.find('?').unwrap_or(address.len()));
+    let (above, _stand_in) = path.rsplit_once('/').unwrap_or_default();
+    format!("{above}/{}{query}", utf8_percent_encode(key, PATH))
 }
 
 /// The headers of everything in `options` but the checksum.

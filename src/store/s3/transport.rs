@@ -29,6 +29,8 @@ use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use tokio::time::{Instant, Sleep};
 
+use crate::store::s3::attempts::note;
+
 /// A client of HTTP and HTTPS with the proxies of the environment, for S3 and for whoever gives
 /// out credentials. Trusts the machine's certificates and those in `ca_bundle` (PEM).
 pub(super) fn http_client(ca_bundle: Option<Vec<u8>>, idle_max: usize) -> SharedHttpClient {
@@ -114,7 +116,7 @@ impl HttpConnector for WatchedConnector {
         }
         let answer = self.inner.call(request);
         HttpConnectorFuture::new(async move {
-            let response = unless_stalled(answer, &sent, limit).await?;
+            let response = note(unless_stalled(answer, &sent, limit).await)?;
             let idle = move |body| SdkBody::from_body_1_x(WatchedBody::new(body, between_bytes));
             Ok(response.map(idle))
         })

@@ -26,10 +26,7 @@ fn the_model_on_a_directory_does_what_s3_does() {
     let directory = tempfile::tempdir().expect("a temporary directory");
     let clock = Arc::new(SystemClock::new());
     let model = Model::open(directory.path(), clock, ModelOptions::default());
-    check(
-        &(Arc::new(model.expect("a new model")) as Arc<dyn ObjectStore>),
-        &[NO_ADDRESS],
-    );
+    check(&(Arc::new(model.expect("a new model")) as Arc<dyn ObjectStore>), &[NO_ADDRESS]);
 }
 
 #[test]

@@ -107,6 +107,50 @@ fn a_query_takes_the_place_of_the_operations_own() {
 }
 
 #[test]
+fn a_key_of_white_space_takes_the_place_of_its_stand_in() {
+    let check = |key: &str, address: &str, expected: &str| {
+        let extra = Extra::default().object(key);
+        let sent = address.replace("KEY", &extra.sdk_key().unwrap());
+        assert_eq!(extra.apply(request(&sent, "")).unwrap().uri(), expected);
+    };
+    check(" ", "http://host/photos/KEY", "http://host/photos/%20");
+    check("\n", "http://photos.host/KEY?acl", "http://photos.host/%0A?acl");
+    check("\t ", "http://host/a/photos/KEY?x-id=X", "http://host/a/photos/%09%20?x-id=X");
+    check("\u{3000}", "http://host/photos/KEY", "http://host/photos/%E3%80%80");
+    let versioned = Extra::default().object(" ").query(subresource_query("retention", Some("1")));
+    let applied = versioned.apply(request("http://host/photos/-?x-id=GetObject", "")).unwrap();
+    assert_eq!(applied.uri(), "http://host/photos/%20?retention&versionId=1");
+}
+
+#[test]
+fn other_keys_are_left_to_the_sdk() {
+    for key in ["a", "-", " a", "a/ ", "/", ""] {
+        let extra = Extra::default().object(key);
+        assert_eq!(extra.sdk_key().as_deref(), Some(key));
+        let applied = extra.apply(request("http://host/photos/-?x-id=GetObject", "")).unwrap();
+        assert_eq!(applied.uri(), "http://host/photos/-?x-id=GetObject");
+    }
+    assert_eq!(Extra::default().sdk_key(), None);
+}
+
+#[test]
+fn a_content_type_is_sent_where_one_is_given() {
+    let check = |of_sdk: &'static str, given: Option<&str>, expected: Option<&str>| {
+        let content_type = given.map(str::to_owned);
+        let attributes = ObjectAttributes { content_type, ..ObjectAttributes::default() };
+        let mut request = request("http://host/photos/a", "bytes");
+        request.headers_mut().insert("content-type", of_sdk);
+        let applied = Extra::with_headers(attribute_headers(&attributes)).apply(request).unwrap();
+        assert_eq!(applied.headers().get("content-type"), expected);
+    };
+    check("application/octet-stream", None, None);
+    check("application/octet-stream", Some("text/css"), Some("text/css"));
+    let guess = Some("application/octet-stream");
+    check("application/octet-stream", guess, guess);
+    check("application/xml", None, Some("application/xml"));
+}
+
+#[test]
 fn a_digest_is_of_the_body() {
     let applied = Extra::default().digest().apply(request("http://host/", "hello")).unwrap();
     assert_eq!(applied.headers().get("content-md5"), Some("XUFAKrxLKna5cZ2REBfFkg=="));
