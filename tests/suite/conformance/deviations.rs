@@ -24,6 +24,8 @@ pub(super) const NO_ADDRESS: &[Deviation] = &[row(
 /// ministack 1.5.33.
 pub(super) const MINISTACK: &[Deviation] = &[
     row("buckets::a_bucket_is_not_made_twice", "answers 200, as us-east-1 alone does"),
+    row("objects::the_content_type_is_binary_unless_given", "has a default of its own"),
+    row("metadata::a_new_object_forgets_the_old_ones_metadata", "has a content type of its own"),
     row("listing::a_page_has_at_most_a_thousand_keys", "gives as many as asked for"),
     row("multipart::a_small_part_before_the_last_is_refused", "takes parts of any size"),
     row("multipart::parts_out_of_order_are_refused", "sorts them"),
@@ -60,6 +62,8 @@ pub(super) const MINISTACK: &[Deviation] = &[
 /// seaweedfs 4.48.
 pub(super) const SEAWEEDFS: &[Deviation] = &[
     row("buckets::a_bucket_that_holds_an_object_is_not_deleted", "deletes it with what is in it"),
+    row("objects::the_content_type_is_binary_unless_given", "guesses one from the bytes"),
+    row("metadata::a_new_object_forgets_the_old_ones_metadata", "guesses a content type"),
     row("objects::a_put_into_a_missing_bucket_is_not_found", "makes the bucket"),
     row("listing::keys_come_in_the_order_of_their_utf8_bytes", "sorts by components"),
     row("listing::a_page_has_at_most_a_thousand_keys", "gives as many as asked for"),
