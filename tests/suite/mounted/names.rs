@@ -30,7 +30,7 @@ fn check_names(names: &[&str]) {
 
 #[test]
 fn spaces_are_part_of_a_name() {
-    check_names(&["a b", " leading", "trailing ", "two  spaces"]);
+    check_names(&[" ", "a b", " leading", "trailing ", "two  spaces"]);
 }
 
 #[test]
