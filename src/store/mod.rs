@@ -3,7 +3,7 @@
 //! [`ObjectStore`] is what the filesystem asks and what the HTTP front answers from. The
 //! [`model`] implements it in this process, [`s3`] by requests to a server, and [`faulty`]
 //! wraps any of them to fail on purpose. Every implementation passes one conformance suite
-//! (`tests/conformance`).
+//! (`tests/suite/conformance`).
 
 pub mod clock;
 pub mod error;

@@ -3,8 +3,8 @@
 //! An inode is where a thing is, not what it is like: that is `directory`'s. It lives from the
 //! lookup that answered with its number until the kernel has taken back every lookup.
 //!
-//! Lock order of the whole of `vfs`: the table of open files, then the table here, then one
-//! inode's place, then one directory's names. None is held across an await.
+//! Lock order of the whole of `vfs`: the table of open files, then one directory's names, then
+//! the table here, then one inode's place. None is held across an await.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -73,8 +73,8 @@ impl Inode {
         lock(&self.place).clone()
     }
 
-    /// Whether the pages that the kernel may have are of this version; from now on they are.
-    pub fn has_pages_of(&self, etag: &ETag) -> bool {
+    /// From now on the pages that the kernel may have are of this version. True if they were.
+    pub fn note_pages(&self, etag: &ETag) -> bool {
         let before = lock(&self.pages_of).replace(etag.clone());
         before.as_ref() == Some(etag)
     }

@@ -7,7 +7,7 @@ use bytes::{Bytes, BytesMut};
 
 use crate::store::types::ETag;
 use crate::vfs::error::{VfsError, VfsResult};
-use crate::vfs::namespace::directory::{Facts, Known};
+use crate::vfs::namespace::directory::{Facts, Known, Names};
 use crate::vfs::namespace::inode::{Inode, Location};
 use crate::vfs::namespace::names::Named;
 use crate::vfs::ops::handles::{FileHandle, OpenFile};
@@ -37,7 +37,7 @@ impl Vfs {
             Some(self.reader.open(self.object(&open).await?))
         };
         let version = reading.as_ref().map(|reading| &reading.object().etag);
-        let keep_cache = version.is_some_and(|etag| inode.has_pages_of(etag));
+        let keep_cache = version.is_some_and(|etag| inode.note_pages(etag));
         let fh = opening.done(FileHandle::new(open, how, reading));
         Ok(Opened { keep_cache, ..opened(fh, how) })
     }
@@ -153,9 +153,9 @@ impl Vfs {
         let Some(object) = draft.commit(urgency).await? else { return Ok(()) };
         let last_modified = self.clock.wall();
         let facts = Facts { etag: object.etag.clone(), size: object.size, last_modified };
-        file.inode.has_pages_of(&facts.etag);
+        file.inode.note_pages(&facts.etag);
         file.note_committed(object, facts.clone());
-        self.pin(&file.inode, Known::File(facts));
+        self.pin(&file.inode, &Known::File(facts));
         Ok(())
     }
 
@@ -214,7 +214,7 @@ impl Vfs {
             }
         }
         if let Some(facts) = open.last_facts() {
-            self.pin(&open.inode, Known::File(facts));
+            self.pin(&open.inode, &Known::File(facts));
         }
         Ok(())
     }
@@ -248,26 +248,36 @@ impl Vfs {
     }
 
     /// Names a file that is being written: S3's word on it does not count before it is there.
-    fn pin(&self, inode: &Inode, known: Known) {
-        let place = inode.place();
-        if let Ok(parent) = self.inodes.get(place.parent)
-            && !place.removed
-        {
-            parent.names().pin(&place.name, known, self.now());
-        }
+    fn pin(&self, inode: &Inode, known: &Known) {
+        let now = self.now();
+        self.tell_parent(inode, |names, name| names.pin(name, known.clone(), now));
     }
 
     /// S3's word counts again.
     fn unpin(&self, file: &OpenFile) {
-        let place = file.inode.place();
         let known = match file.last_facts() {
             Some(facts) if facts.etag != unsent() => Known::File(facts),
             Some(_) | None => Known::Absent,
         };
-        if let Ok(parent) = self.inodes.get(place.parent)
-            && !place.removed
-        {
-            parent.names().unpin(&place.name, known, self.now());
+        let now = self.now();
+        self.tell_parent(&file.inode, |names, name| names.unpin(name, known.clone(), now));
+    }
+
+    /// Changes what is known of a file's name, unless the name is gone.
+    fn tell_parent(&self, inode: &Inode, tell: impl Fn(&mut Names, &Arc<str>)) {
+        loop {
+            let before = inode.place();
+            let Ok(parent) = self.inodes.get(before.parent) else { return };
+            let mut names = parent.names();
+            // Looked at while the names are held: a rename or removal changes the place first
+            // and then the names.
+            let place = inode.place();
+            if place.removed {
+                return;
+            }
+            if (place.parent, &place.name) == (before.parent, &before.name) {
+                return tell(&mut names, &place.name);
+            }
         }
     }
 
@@ -294,10 +304,7 @@ impl Vfs {
     /// Where a new file of this name goes.
     fn creatable(&self, found: &Found) -> VfsResult<(Arc<str>, Arc<str>)> {
         match &found.named {
-            Meaning::Bucket => {
-                let message = "files live in buckets; here is only room for buckets: use mkdir";
-                Err(VfsError::NotPermitted(message.to_owned()))
-            }
+            Meaning::Bucket => Err(only_buckets()),
             Meaning::Key { named: Named::Plain { .. }, .. } => {
                 found.named.file().ok_or(VfsError::NotFound)
             }
@@ -311,6 +318,12 @@ impl Vfs {
     fn empty_facts(&self) -> Facts {
         Facts { etag: unsent(), size: 0, last_modified: self.clock.wall() }
     }
+}
+
+/// Why there is no file in the root of all buckets.
+pub(crate) fn only_buckets() -> VfsError {
+    let message = "files live in buckets; here is only room for buckets: use mkdir";
+    VfsError::NotPermitted(message.to_owned())
 }
 
 /// Stands where a file's ETag will be once S3 has it; no object has it.

@@ -13,6 +13,7 @@ use crate::vfs::namespace::inode::{Inode, Location};
 use crate::vfs::namespace::names::{DirPrefix, Named};
 use crate::vfs::ops::lookup::{Found, Meaning, may_be_bucket};
 use crate::vfs::types::{Entry, Ino};
+use crate::vfs::write::draft::Draft;
 
 /// What AWS's own tools give to markers of directories.
 const MARKER_CONTENT_TYPE: &str = "application/x-directory";
@@ -60,9 +61,16 @@ impl Vfs {
             Known::File(_) => found.named.file().ok_or(VfsError::NotFound)?,
         };
         self.keep_directory(&directory, &found.name).await?;
-        self.store.delete_object(&bucket, &key, DeleteObject::default()).await?;
+        let draft = self.orphan(&directory, &found.name).await;
+        let deleted = self.store.delete_object(&bucket, &key, DeleteObject::default()).await;
+        if let Err(error) = deleted {
+            if let Some(draft) = draft {
+                draft.adopt().await;
+            }
+            return Err(error.into());
+        }
         self.reader.forget(&bucket, &key);
-        self.removed(&directory, &found.name).await;
+        self.removed(&directory, &found.name);
         Ok(())
     }
 
@@ -91,7 +99,7 @@ impl Vfs {
                 self.store.delete_object(&bucket, marker, DeleteObject::default()).await?;
             }
         }
-        self.removed(&directory, &found.name).await;
+        self.removed(&directory, &found.name);
         Ok(())
     }
 
@@ -114,14 +122,20 @@ impl Vfs {
         Ok(())
     }
 
+    /// What is being written under a name that is about to go is not committed any more. Gives
+    /// back the draft, to be adopted again where the name stays.
+    pub(crate) async fn orphan(&self, directory: &Inode, name: &Arc<str>) -> Option<Arc<Draft>> {
+        let inode = self.inodes.find(directory.ino, name)?;
+        let draft = self.handles.find(inode.ino)?.draft()?;
+        draft.orphan().await;
+        Some(draft)
+    }
+
     /// A name of this mount is gone, by its own doing.
-    pub(crate) async fn removed(&self, directory: &Inode, name: &Arc<str>) {
+    pub(crate) fn removed(&self, directory: &Inode, name: &Arc<str>) {
+        // First the inode: whoever pins a name looks at it while holding the names.
+        self.inodes.remove(directory.ino, name);
         directory.names().unpin(name, Known::Absent, self.now());
-        let Some(inode) = self.inodes.remove(directory.ino, name) else { return };
-        let draft = self.handles.find(inode.ino).and_then(|open| open.draft());
-        if let Some(draft) = draft {
-            draft.orphan().await;
-        }
     }
 
     async fn create_bucket(&self, name: &str) -> VfsResult<()> {

@@ -8,10 +8,11 @@ use crate::vfs::Vfs;
 use crate::vfs::error::{VfsError, VfsResult};
 use crate::vfs::namespace::directory::{Facts, Known};
 use crate::vfs::namespace::inode::{Inode, Location};
+use crate::vfs::ops::file::only_buckets;
 use crate::vfs::ops::handles::OpenFile;
-use crate::vfs::ops::lookup::Found;
-use crate::vfs::types::{Ino, ObjectRef, Replace};
-use crate::vfs::write::copy::copy_object;
+use crate::vfs::ops::lookup::{Found, Meaning};
+use crate::vfs::types::{Ino, Replace};
+use crate::vfs::write::copy::{Copied, copy_object};
 use crate::vfs::write::draft::Urgency;
 use crate::vfs::write::upload::Target;
 
@@ -35,6 +36,9 @@ impl Vfs {
         let (source, found) = self.end(from).await?;
         match found.known {
             Known::Absent => return Err(VfsError::NotFound),
+            Known::Directory(_) if matches!(found.named, Meaning::Bucket) => {
+                return Err(VfsError::NotPermitted("a bucket can't be renamed".to_owned()));
+            }
             Known::Directory(_) => {
                 let message = "directories are renamed by copying what is in them";
                 return Err(VfsError::CrossDevice(message.to_owned()));
@@ -43,10 +47,11 @@ impl Vfs {
         }
         let (target, found) = self.end(to).await?;
         match found.known {
-            Known::Directory(_) => return Err(VfsError::IsDirectory),
-            Known::File(_) if replace == Replace::Refused => {
+            Known::File(_) | Known::Directory(_) if replace == Replace::Refused => {
                 return Err(VfsError::Exists("the new name is taken".into()));
             }
+            Known::Directory(_) => return Err(VfsError::IsDirectory),
+            Known::Absent if matches!(found.named, Meaning::Bucket) => return Err(only_buckets()),
             Known::File(_) | Known::Absent => {}
         }
         let (source, target) = (source.file()?, target.file()?);
@@ -67,11 +72,20 @@ impl Vfs {
     async fn run(&self, source: End, target: End, replace: Replace) -> VfsResult<()> {
         let inode = self.inodes.find(source.directory.ino, &source.name);
         let open = inode.as_ref().and_then(|inode| self.handles.find(inode.ino));
-        let facts = self.copy(&source, &target, replace, open.as_deref()).await?;
+        let replaced = self.orphan(&target.directory, &target.name).await;
+        let facts = match self.copy(&source, &target, replace, open.as_deref()).await {
+            Ok(facts) => facts,
+            Err(error) => {
+                if let Some(draft) = replaced {
+                    draft.adopt().await;
+                }
+                return Err(error);
+            }
+        };
         self.keep_directory(&source.directory, &source.name).await?;
         let (bucket, key) = (&source.target.bucket, &source.target.key);
         self.store.delete_object(bucket, key, DeleteObject::default()).await?;
-        self.renamed(&source, &target, inode.as_deref(), facts).await;
+        self.renamed(&source, &target, inode.as_deref(), facts);
         Ok(())
     }
 
@@ -88,7 +102,8 @@ impl Vfs {
             if let Some(open) = open {
                 self.commit(open, Urgency::Always).await?;
             }
-            let copied = self.copy_once(source, target, replace).await?;
+            let Copied { source: version, object: copied } =
+                self.copy_once(source, target, replace).await?;
             let facts = Facts {
                 etag: copied.etag.clone(),
                 size: copied.size,
@@ -97,14 +112,14 @@ impl Vfs {
             let Some((open, draft)) = open.and_then(|open| Some((open, open.draft()?))) else {
                 return Ok(facts);
             };
-            if draft.retarget(target.target.clone(), copied.etag.clone()).await.is_ok() {
+            if draft.retarget(target.target.clone(), &version, copied.etag.clone()).await.is_ok() {
                 open.note_committed(copied, facts.clone());
                 return Ok(facts);
             }
         }
     }
 
-    async fn copy_once(&self, from: &End, to: &End, replace: Replace) -> VfsResult<ObjectRef> {
+    async fn copy_once(&self, from: &End, to: &End, replace: Replace) -> VfsResult<Copied> {
         let conditions = match replace {
             Replace::Allowed => Conditions::default(),
             Replace::Refused => Conditions::absent(),
@@ -119,24 +134,22 @@ impl Vfs {
     }
 
     /// Lets the names know.
-    async fn renamed(&self, from: &End, to: &End, inode: Option<&Inode>, facts: Facts) {
+    fn renamed(&self, from: &End, to: &End, inode: Option<&Inode>, facts: Facts) {
         self.reader.forget(&from.target.bucket, &from.target.key);
         self.reader.forget(&to.target.bucket, &to.target.key);
-        self.removed(&to.directory, &to.name).await;
+        self.removed(&to.directory, &to.name);
         let now = self.now();
-        from.directory.names().unpin(&from.name, Known::Absent, now);
-        let known = Known::File(facts);
-        let Some(inode) = inode else {
-            to.directory.names().unpin(&to.name, known, now);
-            return;
-        };
         let location = Location::File {
             bucket: Arc::clone(&to.target.bucket),
             key: Arc::clone(&to.target.key),
         };
-        self.inodes.rename(inode, to.directory.ino, &to.name, location);
-        let is_written = self.handles.find(inode.ino).is_some_and(|open| open.draft().is_some());
-        let mut names = to.directory.names();
+        if let Some(inode) = inode {
+            self.inodes.rename(inode, to.directory.ino, &to.name, location);
+        }
+        from.directory.names().unpin(&from.name, Known::Absent, now);
+        let open = inode.and_then(|inode| self.handles.find(inode.ino));
+        let is_written = open.is_some_and(|open| open.draft().is_some());
+        let (mut names, known) = (to.directory.names(), Known::File(facts));
         if is_written {
             names.pin(&to.name, known, now);
         } else {

@@ -247,11 +247,16 @@ impl Draft {
         Ok(Some(state.committed(etag)))
     }
 
-    /// Goes on under another name, where the file has been copied as the object `etag`. Refused,
-    /// and to be tried again after a commit, while bytes are on their way to the old name.
-    pub async fn retarget(&self, target: Target, etag: ETag) -> Result<(), Uncommitted> {
+    /// Goes on under another name, where its version `source` has been copied as the object
+    /// `etag`. Refused, and to be tried again after a commit, where the file has changed since.
+    pub async fn retarget(
+        &self,
+        target: Target,
+        source: &ETag,
+        etag: ETag,
+    ) -> Result<(), Uncommitted> {
         let mut state = self.state.lock().await;
-        if state.change != Change::None {
+        if state.change != Change::None || state.base.as_ref() != Some(source) {
             return Err(Uncommitted);
         }
         if let Some(front) = &mut state.front {
@@ -264,13 +269,15 @@ impl Draft {
         Ok(())
     }
 
-    /// The file's name is gone: it can be written and read on, but is never sent again.
+    /// The file's name is about to go: it can be written and read on, but is not committed again.
+    /// Waits for a commit under way, so that no object comes into being afterwards.
     pub async fn orphan(&self) {
-        let mut state = self.state.lock().await;
-        if let Some(upload) = state.upload.take() {
-            upload.abort().await;
-        }
-        state.orphaned = true;
+        self.state.lock().await.orphaned = true;
+    }
+
+    /// The name has stayed after all.
+    pub async fn adopt(&self) {
+        self.state.lock().await.orphaned = false;
     }
 
     /// Forgets what was written and takes back what went up. True if there was anything.
@@ -364,7 +371,7 @@ impl Draft {
     }
 }
 
-/// There are bytes that S3 does not have yet.
+/// The file is no longer the version that was copied.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Uncommitted;
 
