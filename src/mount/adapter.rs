@@ -152,7 +152,7 @@ impl Filesystem for Adapter {
         let subject = Subject::of_name("mknod", parent.0, &name);
         if FileType::from_raw_mode(mode) == FileType::RegularFile {
             let operation = async move { make_file(&vfs, Ino(parent.0), &name).await };
-            self.answer(subject, operation, reply);
+            self.transfer(subject, operation, reply);
         } else {
             self.answer(subject, refused("device files, pipes and sockets"), reply);
         }
@@ -175,7 +175,7 @@ impl Filesystem for Adapter {
     fn unlink(&self, _request: &Request, parent: INodeNo, name: &OsStr, reply: ReplyEmpty) {
         let (vfs, name) = (self.vfs(), owned(name));
         let subject = Subject::of_name("unlink", parent.0, &name);
-        self.answer(subject, async move { vfs.unlink(Ino(parent.0), &name).await }, reply);
+        self.transfer(subject, async move { vfs.unlink(Ino(parent.0), &name).await }, reply);
     }
 
     fn rmdir(&self, _request: &Request, parent: INodeNo, name: &OsStr, reply: ReplyEmpty) {
@@ -322,7 +322,7 @@ impl Filesystem for Adapter {
     fn open(&self, _request: &Request, ino: INodeNo, flags: OpenFlags, reply: ReplyOpen) {
         let (vfs, how) = (self.vfs(), convert::open_how(flags.0));
         let subject = Subject::of("open", ino.0);
-        self.answer(subject, async move { vfs.open(Ino(ino.0), how).await }, reply);
+        self.transfer(subject, async move { vfs.open(Ino(ino.0), how).await }, reply);
     }
 
     fn create(
@@ -337,7 +337,7 @@ impl Filesystem for Adapter {
     ) {
         let (vfs, name, how) = (self.vfs(), owned(name), convert::open_how(flags));
         let subject = Subject::of_name("create", parent.0, &name);
-        self.answer(subject, async move { vfs.create(Ino(parent.0), &name, how).await }, reply);
+        self.transfer(subject, async move { vfs.create(Ino(parent.0), &name, how).await }, reply);
     }
 
     fn read(

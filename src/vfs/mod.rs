@@ -110,6 +110,12 @@ impl Vfs {
         self.inodes.count()
     }
 
+    /// Bytes of the memory for data that are in use.
+    #[must_use]
+    pub fn memory_bytes(&self) -> u64 {
+        self.drafting.budget.used()
+    }
+
     fn now(&self) -> Duration {
         self.clock.monotonic()
     }

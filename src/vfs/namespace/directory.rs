@@ -45,7 +45,8 @@ pub enum Known {
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Child {
     pub known: Known,
-    asked_at: Duration,
+    /// `None`: in doubt, to be asked for.
+    asked_at: Option<Duration>,
     pinned: bool,
 }
 
@@ -92,7 +93,7 @@ impl Names {
         match self.by_name.get(name) {
             Some(child) if child.pinned => Some((child.known.clone(), ttl)),
             Some(child) => {
-                let left = freshness(child.asked_at, now, ttl)?;
+                let left = freshness(child.asked_at?, now, ttl)?;
                 Some((child.known.clone(), left))
             }
             None => {
@@ -111,26 +112,35 @@ impl Names {
     /// Takes note of what S3 said of a name.
     pub fn learn(&mut self, name: &Arc<str>, known: Known, asked_at: Duration) {
         if let Some(child) = self.by_name.get(name)
-            && (child.pinned || child.asked_at > asked_at)
+            && (child.pinned || child.asked_at > Some(asked_at))
         {
             return;
         }
         if self.by_name.len() >= NAMES_MAX && !self.by_name.contains_key(name) {
             self.forget_unpinned();
         }
-        self.by_name.insert(Arc::clone(name), Child { known, asked_at, pinned: false });
+        let child = Child { known, asked_at: Some(asked_at), pinned: false };
+        self.by_name.insert(Arc::clone(name), child);
     }
 
     /// From now on `name` is what this mount says it is.
     pub fn pin(&mut self, name: &Arc<str>, known: Known, now: Duration) {
-        let child = Child { known, asked_at: now, pinned: true };
+        let child = Child { known, asked_at: Some(now), pinned: true };
         self.by_name.insert(Arc::clone(name), child);
     }
 
-    /// S3's word counts again for `name`; `known` is what it acknowledged last.
-    pub fn unpin(&mut self, name: &Arc<str>, known: Known, now: Duration) {
-        let child = Child { known, asked_at: now, pinned: false };
+    /// S3's word counts again for `name`; `known` is what it acknowledged at `asked_at`, or where
+    /// that is `None` what it said some time ago.
+    pub fn unpin(&mut self, name: &Arc<str>, known: Known, asked_at: Option<Duration>) {
+        let child = Child { known, asked_at, pinned: false };
         self.by_name.insert(Arc::clone(name), child);
+    }
+
+    /// What is remembered of `name` may be wrong: S3 is asked the next time.
+    pub fn doubt(&mut self, name: &Arc<str>) {
+        let absent = Child { known: Known::Absent, asked_at: None, pinned: false };
+        let child = self.by_name.entry(Arc::clone(name)).or_insert(absent);
+        child.asked_at = None;
     }
 
     /// A listing is about to be asked for.
@@ -146,7 +156,7 @@ impl Names {
         if is_older || self.forgotten != begun.forgotten {
             return;
         }
-        self.by_name.retain(|_, child| child.pinned || child.asked_at >= begun.asked_at);
+        self.by_name.retain(|_, child| child.pinned || child.asked_at >= Some(begun.asked_at));
         self.listed_at = Some(begun.asked_at);
         self.marker = marker;
     }
@@ -176,12 +186,6 @@ impl Names {
         Some(present.map(|(name, child)| (Arc::clone(name), child.known.clone())).collect())
     }
 
-    /// Whether `name` is what this mount says it is.
-    #[must_use]
-    pub fn is_pinned(&self, name: &str) -> bool {
-        self.by_name.get(name).is_some_and(|child| child.pinned)
-    }
-
     /// Names that are here only in this mount so far.
     #[must_use]
     pub fn pinned(&self) -> Vec<(Arc<str>, Known)> {
@@ -197,7 +201,7 @@ impl Names {
             &**other != name
                 && child.known != Known::Absent
                 && !child.pinned
-                && freshness(child.asked_at, now, ttl).is_some()
+                && child.asked_at.is_some_and(|at| freshness(at, now, ttl).is_some())
         })
     }
 
@@ -279,8 +283,22 @@ mod tests {
         let begun = names.begin_listing(at(50));
         names.listed(begun, Marker::Absent);
         assert_eq!(names.find("new", at(5000), TTL), Some((file(0), TTL)));
-        names.unpin(&name("new"), file(3), at(6000));
+        names.unpin(&name("new"), file(3), Some(at(6000)));
         assert_eq!(names.find("new", at(6000), TTL), Some((file(3), TTL)));
+    }
+
+    #[test]
+    fn what_is_in_doubt_is_asked_for_whatever_a_listing_said() {
+        let mut names = Names::default();
+        let begun = names.begin_listing(at(10));
+        names.learn(&name("a"), file(1), at(10));
+        names.listed(begun, Marker::Absent);
+        names.doubt(&name("a"));
+        names.doubt(&name("b"));
+        assert_eq!(names.find("a", at(10), TTL), None);
+        assert_eq!(names.find("b", at(10), TTL), None);
+        names.learn(&name("b"), file(2), at(10));
+        assert_eq!(names.find("b", at(10), TTL), Some((file(2), TTL)));
     }
 
     #[test]

@@ -79,6 +79,17 @@ impl Inode {
         before.as_ref() == Some(etag)
     }
 
+    /// The pages that the kernel may have are of no version.
+    pub fn forget_pages(&self) {
+        *lock(&self.pages_of) = None;
+    }
+
+    /// Whether the pages that the kernel may have are of another version than this.
+    #[must_use]
+    pub fn has_pages_of_other(&self, etag: &ETag) -> bool {
+        lock(&self.pages_of).as_ref().is_some_and(|version| version != etag)
+    }
+
     /// What is known of the names in it; empty for a file.
     pub fn names(&self) -> MutexGuard<'_, Names> {
         lock(&self.names)

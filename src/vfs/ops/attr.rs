@@ -8,7 +8,8 @@ use crate::vfs::Vfs;
 use crate::vfs::error::{VfsError, VfsResult};
 use crate::vfs::namespace::directory::{Facts, Known};
 use crate::vfs::namespace::inode::{Inode, Location};
-use crate::vfs::types::{Attr, Entry, Fh, Ino, Kind, OpenHow, SetAttr};
+use crate::vfs::ops::handles::OpenFile;
+use crate::vfs::types::{Attr, Entry, Fh, Ino, Kind, ObjectRef, OpenHow, SetAttr};
 
 /// `st_blksize`: what `ls` and glibc size their reads of a directory by.
 const DIRECTORY_BLOCK_BYTES: u32 = 1 << 20;
@@ -92,8 +93,11 @@ impl Vfs {
                 let asked_at = self.now();
                 let head = self.head(bucket, key).await?;
                 let known = head.map_or(Known::Absent, |head| Known::File(Facts::from(&head)));
-                parent.names().learn(&place.name, known.clone(), asked_at);
-                (known, self.ttl())
+                let mut names = parent.names();
+                names.learn(&place.name, known.clone(), asked_at);
+                // This mount may have changed it meanwhile.
+                let remembered = names.find(&place.name, self.now(), self.ttl());
+                remembered.unwrap_or((known, Duration::ZERO))
             }
         };
         match known {
@@ -148,9 +152,12 @@ impl Vfs {
         if inode.kind == Kind::Directory {
             return Err(VfsError::IsDirectory);
         }
-        let open = self.handles.find(inode.ino);
-        if let Some(open) = open.filter(|open| open.draft().is_some()) {
-            return self.truncate_open(&open, bytes).await;
+        if let Some(open) = self.handles.find(inode.ino) {
+            // So that the writing does not end in between.
+            let _turn = open.turn().await;
+            if open.draft().is_some() {
+                return self.truncate_open(&open, bytes).await;
+            }
         }
         let how = OpenHow { write: true, truncate: bytes == 0, ..OpenHow::default() };
         let opened = self.open(inode.ino, how).await?;
@@ -168,20 +175,23 @@ impl Vfs {
         if inode.kind == Kind::Directory {
             return Ok(());
         }
-        let open = self.handles.find(inode.ino);
-        if let Some(open) = open
-            && let Some(draft) = open.draft()
-        {
-            draft.touch().await;
-            open.note_written(self.clock.wall());
-            return Ok(());
+        let opening = self.handles.open(inode);
+        let open = &opening.file;
+        // Nobody begins or ends writing the file meanwhile.
+        let _turn = open.turn().await;
+        match open.draft() {
+            Some(draft) => {
+                draft.touch().await;
+                open.note_written(self.clock.wall());
+                Ok(())
+            }
+            None => self.rewrite_in_place(open).await,
         }
-        self.rewrite_in_place(inode).await
     }
 
     /// Has S3 write the object anew as it is, which makes it new.
-    async fn rewrite_in_place(&self, inode: &Inode) -> VfsResult<()> {
-        let place = inode.place();
+    async fn rewrite_in_place(&self, open: &OpenFile) -> VfsResult<()> {
+        let place = open.inode.place();
         let Location::File { bucket, key } = &place.location else {
             return Err(VfsError::IsDirectory);
         };
@@ -196,14 +206,22 @@ impl Vfs {
             storage_class: head.attributes.storage_class.clone(),
             encryption: head.attributes.encryption.clone(),
             replace_attributes: Some(head.attributes),
+            conditions: Conditions::matching(head.etag),
             ..CopyObject::default()
         };
         let written = self.store.copy_object(source, bucket, key, options).await?;
+        let object = ObjectRef {
+            bucket: Arc::clone(bucket),
+            key: Arc::clone(key),
+            etag: written.etag.clone(),
+            size: head.size,
+        };
         let facts = Facts {
             etag: written.etag,
             size: head.size,
             last_modified: written.last_modified.unwrap_or_else(|| self.clock.wall()),
         };
+        open.note_committed(object, facts.clone());
         if let Ok(parent) = self.inodes.get(place.parent) {
             parent.names().learn(&place.name, Known::File(facts), self.now());
         }

@@ -58,8 +58,9 @@ struct Pages {
     assembly: Assembly,
     continuation: Option<String>,
     begun: Begun,
-    /// Names that are being written here, as far as S3 told them too.
-    pinned_told: HashSet<Arc<str>>,
+    /// Names that were being written here when the listing began, as far as it has not told
+    /// them.
+    pinned: HashSet<Arc<str>>,
 }
 
 impl Vfs {
@@ -92,7 +93,15 @@ impl Vfs {
         if offset == 0 || position < cursor.first {
             *cursor = Cursor::default();
         }
-        while let Some(item) = self.item(directory, &mut cursor, position).await? {
+        let begun_at = position;
+        loop {
+            let item = match self.item(directory, &mut cursor, position).await {
+                Ok(Some(item)) => item,
+                Ok(None) => break,
+                // What was told so far is an answer; the next request meets the failure again.
+                Err(_) if position > begun_at => break,
+                Err(error) => return Err(error),
+            };
             position += 1;
             if self.tell(directory, &item, position, listing, sink) == Room::Full {
                 break;
@@ -148,7 +157,11 @@ impl Vfs {
             cursor.source = Source::Ended;
             return Ok(());
         }
-        let begun = directory.names().begin_listing(self.now());
+        let (begun, pinned) = {
+            let names = directory.names();
+            let pinned = names.pinned().into_iter().map(|(name, _)| name).collect();
+            (names.begin_listing(self.now()), pinned)
+        };
         match directory.place().location {
             Location::Account => {
                 cursor.items.extend(self.list_buckets(directory, begun).await?);
@@ -161,7 +174,7 @@ impl Vfs {
                     prefix,
                     continuation: None,
                     begun,
-                    pinned_told: HashSet::new(),
+                    pinned,
                 }));
             }
             Location::File { .. } => return Err(VfsError::NotDirectory),
@@ -202,17 +215,19 @@ impl Vfs {
         for (name, known) in told {
             names.learn(&name, known.clone(), asked_at);
             let now_known = names.last_known(&name).cloned().unwrap_or(known);
-            if names.is_pinned(&name) {
-                pages.pinned_told.insert(Arc::clone(&name));
-            }
+            pages.pinned.remove(&name);
             if now_known != Known::Absent {
                 items.push((name, now_known));
             }
         }
         if is_last {
             names.listed(pages.begun, pages.assembly.marker());
-            let pinned = names.pinned().into_iter();
-            items.extend(pinned.filter(|(name, _)| !pages.pinned_told.contains(name)));
+            for name in pages.pinned.drain() {
+                let known = names.last_known(&name).cloned();
+                items.extend(
+                    known.filter(|known| *known != Known::Absent).map(|known| (name, known)),
+                );
+            }
         }
         Ok((items, is_last))
     }
@@ -252,16 +267,12 @@ impl Vfs {
         room
     }
 
-    fn enter_listed(&self, directory: &Inode, name: &Arc<str>, known: &Known) -> Option<Entry> {
-        let left = directory.names().find(name, self.now(), self.ttl());
-        let ttl = left.map_or(Duration::ZERO, |(_, left)| left);
-        let found = Found {
-            name: Arc::clone(name),
-            named: meaning(directory, name.as_bytes()).ok()?,
-            known: known.clone(),
-            ttl,
-        };
-        self.entered(directory, &found)
+    /// Enters a name as it is now, which may be otherwise than when it was listed.
+    fn enter_listed(&self, directory: &Inode, name: &Arc<str>, listed: &Known) -> Option<Entry> {
+        let now = directory.names().find(name, self.now(), self.ttl());
+        let (known, ttl) = now.unwrap_or_else(|| (listed.clone(), Duration::ZERO));
+        let named = meaning(directory, name.as_bytes()).ok()?;
+        self.entered(directory, &Found { name: Arc::clone(name), named, known, ttl })
     }
 }
 

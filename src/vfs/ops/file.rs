@@ -68,7 +68,7 @@ impl Vfs {
         let inode = self.inodes.get(entry.attr.ino)?;
         let opening = self.handles.open(&inode);
         let open = Arc::clone(&opening.file);
-        open.begin(Draft::empty(&self.drafting, Target { bucket, key }, None));
+        open.begin(Draft::empty(&self.drafting, Target { bucket, key }, None), None);
         open.note_facts(facts);
         let fh = opening.done(FileHandle::new(open, how, None));
         Ok((entry, opened(fh, how)))
@@ -81,10 +81,13 @@ impl Vfs {
             return self.read_draft(&handle, &draft, offset..offset + u64::from(bytes)).await;
         }
         let reading = handle.reading(|object| self.reader.open(object));
-        match reading {
-            Some(reading) => reading.read(offset, bytes).await,
-            None => Err(VfsError::Stale),
+        let reading = reading.ok_or(VfsError::Stale)?;
+        let read = reading.read(offset, bytes).await?;
+        // The kernel keeps one file's pages: those of two versions would be mixed.
+        if handle.file.inode.has_pages_of_other(&reading.object().etag) {
+            return Err(VfsError::Stale);
         }
+        Ok(read)
     }
 
     /// Takes all of `data` or fails.
@@ -153,7 +156,6 @@ impl Vfs {
         let Some(object) = draft.commit(urgency).await? else { return Ok(()) };
         let last_modified = self.clock.wall();
         let facts = Facts { etag: object.etag.clone(), size: object.size, last_modified };
-        file.inode.note_pages(&facts.etag);
         file.note_committed(object, facts.clone());
         self.pin(&file.inode, &Known::File(facts));
         Ok(())
@@ -210,7 +212,7 @@ impl Vfs {
             }
             None => {
                 let object = self.object(open).await?;
-                open.begin(self.draft(object, how).await?);
+                open.begin(self.draft(object.clone(), how).await?, Some(object));
             }
         }
         if let Some(facts) = open.last_facts() {
@@ -242,6 +244,9 @@ impl Vfs {
         if let Some(draft) = file.draft() {
             draft.discard().await;
         }
+        // The kernel's pages may be of writes that never became a version, or of what was there
+        // before some that did.
+        file.inode.forget_pages();
         file.end();
         self.unpin(file);
         committed
@@ -259,8 +264,8 @@ impl Vfs {
             Some(facts) if facts.etag != unsent() => Known::File(facts),
             Some(_) | None => Known::Absent,
         };
-        let now = self.now();
-        self.tell_parent(&file.inode, |names, name| names.unpin(name, known.clone(), now));
+        let asked_at = file.has_committed().then(|| self.now());
+        self.tell_parent(&file.inode, |names, name| names.unpin(name, known.clone(), asked_at));
     }
 
     /// Changes what is known of a file's name, unless the name is gone.

@@ -30,9 +30,12 @@ struct OpenState {
     draft: Option<Arc<Draft>>,
     /// Handles that may write.
     writers: u32,
-    /// What this mount made of the file since it was opened, and how often.
+    /// What the file was when the writing began or what this mount has made of it since, and how
+    /// often it has.
     committed: Option<ObjectRef>,
     commits: u64,
+    /// How often it had been when the writing began.
+    commits_before: u64,
     /// What S3 said last.
     facts: Option<Facts>,
     /// When it was last written to.
@@ -55,10 +58,12 @@ impl OpenFile {
         lock(&self.state).draft.clone()
     }
 
-    /// The first writer comes, with a draft.
-    pub fn begin(&self, draft: Draft) {
+    /// The first writer comes, with a draft over `object` if there is one.
+    pub fn begin(&self, draft: Draft, object: Option<ObjectRef>) {
         let mut state = lock(&self.state);
         state.writers += 1;
+        state.commits_before = state.commits;
+        state.committed = object;
         state.draft = Some(Arc::new(draft));
     }
 
@@ -103,6 +108,13 @@ impl OpenFile {
         state.committed = Some(object);
         state.commits += 1;
         state.facts = Some(facts);
+    }
+
+    /// Whether anything was committed since the writing began.
+    #[must_use]
+    pub fn has_committed(&self) -> bool {
+        let state = lock(&self.state);
+        state.commits > state.commits_before
     }
 
     /// What was committed last, and how many times anything was.

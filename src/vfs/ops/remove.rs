@@ -135,7 +135,7 @@ impl Vfs {
     pub(crate) fn removed(&self, directory: &Inode, name: &Arc<str>) {
         // First the inode: whoever pins a name looks at it while holding the names.
         self.inodes.remove(directory.ino, name);
-        directory.names().unpin(name, Known::Absent, self.now());
+        directory.names().unpin(name, Known::Absent, Some(self.now()));
     }
 
     async fn create_bucket(&self, name: &str) -> VfsResult<()> {

@@ -11,8 +11,8 @@ use crate::vfs::namespace::inode::{Inode, Location};
 use crate::vfs::ops::file::only_buckets;
 use crate::vfs::ops::handles::OpenFile;
 use crate::vfs::ops::lookup::{Found, Meaning};
-use crate::vfs::types::{Ino, Replace};
-use crate::vfs::write::copy::{Copied, copy_object};
+use crate::vfs::types::{Ino, ObjectRef, Replace};
+use crate::vfs::write::copy::copy_object;
 use crate::vfs::write::draft::Urgency;
 use crate::vfs::write::upload::Target;
 
@@ -71,89 +71,83 @@ impl Vfs {
 
     async fn run(&self, source: End, target: End, replace: Replace) -> VfsResult<()> {
         let inode = self.inodes.find(source.directory.ino, &source.name);
-        let open = inode.as_ref().and_then(|inode| self.handles.find(inode.ino));
+        let opening = inode.as_ref().map(|inode| self.handles.open(inode));
+        let open = opening.as_ref().map(|opening| &*opening.file);
+        // Nobody begins or ends writing the file meanwhile.
+        let _turn = match open {
+            Some(open) => Some(open.turn().await),
+            None => None,
+        };
+        if let Some(open) = open {
+            self.commit(open, Urgency::Always).await?;
+        }
         let replaced = self.orphan(&target.directory, &target.name).await;
-        let facts = match self.copy(&source, &target, replace, open.as_deref()).await {
-            Ok(facts) => facts,
+        let moving = self.move_object(&source, &target, replace);
+        let moved = match open.and_then(OpenFile::draft) {
+            Some(draft) => draft.relocate(target.target.clone(), moving).await,
+            None => moving.await,
+        };
+        match moved {
+            Ok(object) => {
+                self.renamed(&source, &target, open, object);
+                Ok(())
+            }
             Err(error) => {
                 if let Some(draft) = replaced {
                     draft.adopt().await;
                 }
-                return Err(error);
-            }
-        };
-        self.keep_directory(&source.directory, &source.name).await?;
-        let (bucket, key) = (&source.target.bucket, &source.target.key);
-        self.store.delete_object(bucket, key, DeleteObject::default()).await?;
-        self.renamed(&source, &target, inode.as_deref(), facts);
-        Ok(())
-    }
-
-    /// Makes the copy; a file that is being written is committed first and goes on under its
-    /// new name.
-    async fn copy(
-        &self,
-        source: &End,
-        target: &End,
-        replace: Replace,
-        open: Option<&OpenFile>,
-    ) -> VfsResult<Facts> {
-        loop {
-            if let Some(open) = open {
-                self.commit(open, Urgency::Always).await?;
-            }
-            let Copied { source: version, object: copied } =
-                self.copy_once(source, target, replace).await?;
-            let facts = Facts {
-                etag: copied.etag.clone(),
-                size: copied.size,
-                last_modified: self.clock.wall(),
-            };
-            let Some((open, draft)) = open.and_then(|open| Some((open, open.draft()?))) else {
-                return Ok(facts);
-            };
-            if draft.retarget(target.target.clone(), &version, copied.etag.clone()).await.is_ok() {
-                open.note_committed(copied, facts.clone());
-                return Ok(facts);
+                target.directory.names().doubt(&target.name);
+                Err(error)
             }
         }
     }
 
-    async fn copy_once(&self, from: &End, to: &End, replace: Replace) -> VfsResult<Copied> {
+    /// Has S3 copy the object and remove it under its old name.
+    async fn move_object(&self, from: &End, to: &End, replace: Replace) -> VfsResult<ObjectRef> {
+        self.keep_directory(&from.directory, &from.name).await?;
         let conditions = match replace {
             Replace::Allowed => Conditions::default(),
             Replace::Refused => Conditions::absent(),
         };
-        match copy_object(&self.store, &from.target, &to.target, conditions).await {
-            Ok(copied) => Ok(copied),
-            Err(error) if error.kind == ErrorKind::Precondition && replace == Replace::Refused => {
-                Err(VfsError::Exists("the new name is taken".into()))
+        let copied = copy_object(&self.store, &from.target, &to.target, conditions).await;
+        let copied = copied.map_err(|error| match (error.kind, replace) {
+            (ErrorKind::Precondition, Replace::Refused) => {
+                VfsError::Exists("the new name is taken".into())
             }
-            Err(error) => Err(error.into()),
-        }
+            _ => error.into(),
+        })?;
+        let (bucket, key) = (&from.target.bucket, &from.target.key);
+        self.store.delete_object(bucket, key, DeleteObject::default()).await?;
+        Ok(copied)
     }
 
-    /// Lets the names know.
-    fn renamed(&self, from: &End, to: &End, inode: Option<&Inode>, facts: Facts) {
+    /// Lets the names know, and who has the file open.
+    fn renamed(&self, from: &End, to: &End, open: Option<&OpenFile>, object: ObjectRef) {
         self.reader.forget(&from.target.bucket, &from.target.key);
         self.reader.forget(&to.target.bucket, &to.target.key);
         self.removed(&to.directory, &to.name);
         let now = self.now();
+        let facts = Facts {
+            etag: object.etag.clone(),
+            size: object.size,
+            last_modified: self.clock.wall(),
+        };
         let location = Location::File {
             bucket: Arc::clone(&to.target.bucket),
             key: Arc::clone(&to.target.key),
         };
-        if let Some(inode) = inode {
-            self.inodes.rename(inode, to.directory.ino, &to.name, location);
+        let mut is_written = false;
+        if let Some(open) = open {
+            open.note_committed(object, facts.clone());
+            is_written = open.draft().is_some();
+            self.inodes.rename(&open.inode, to.directory.ino, &to.name, location);
         }
-        from.directory.names().unpin(&from.name, Known::Absent, now);
-        let open = inode.and_then(|inode| self.handles.find(inode.ino));
-        let is_written = open.is_some_and(|open| open.draft().is_some());
+        from.directory.names().unpin(&from.name, Known::Absent, Some(now));
         let (mut names, known) = (to.directory.names(), Known::File(facts));
         if is_written {
             names.pin(&to.name, known, now);
         } else {
-            names.unpin(&to.name, known, now);
+            names.unpin(&to.name, known, Some(now));
         }
     }
 }

@@ -14,14 +14,6 @@ use crate::vfs::types::ObjectRef;
 use crate::vfs::write::plan::{PART_BYTES_MAX, plan_copy_ranges};
 use crate::vfs::write::upload::Target;
 
-/// A copy that was made.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Copied {
-    /// The version of the source.
-    pub source: ETag,
-    pub object: ObjectRef,
-}
-
 /// Copies the version that is there now, with its metadata, tags, storage class and encryption.
 ///
 /// `conditions` are on the destination. Objects over 5 GiB are copied part by part.
@@ -30,7 +22,7 @@ pub async fn copy_object(
     source: &Target,
     target: &Target,
     conditions: Conditions,
-) -> StoreResult<Copied> {
+) -> StoreResult<ObjectRef> {
     let head = store.head_object(&source.bucket, &source.key, HeadObject::default()).await?;
     let from = CopySource {
         bucket: source.bucket.to_string(),
@@ -50,7 +42,7 @@ pub async fn copy_object(
         copy_by_parts(store, from, &head, target, conditions).await?
     };
     let (bucket, key) = (target.bucket.clone(), target.key.clone());
-    Ok(Copied { source: head.etag, object: ObjectRef { bucket, key, etag, size: head.size } })
+    Ok(ObjectRef { bucket, key, etag, size: head.size })
 }
 
 async fn copy_by_parts(

@@ -16,7 +16,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use bytes::Bytes;
 use tokio::sync::Mutex;
 
-use crate::store::error::StoreError;
+use crate::store::error::{ErrorKind, StoreError};
 use crate::store::types::ETag;
 use crate::vfs::budget::{Budget, Reservation};
 use crate::vfs::error::{VfsError, VfsResult};
@@ -175,6 +175,7 @@ impl Draft {
         let memory = self.reserve(&mut state, data.len() as u64).await?;
         state.memory.merge(memory);
         state.held.insert(offset, data);
+        state.give_back();
         self.changed(&mut state, end.max(self.bytes()));
         Ok(())
     }
@@ -185,8 +186,9 @@ impl Draft {
         if bytes > OBJECT_BYTES_MAX {
             return Err(VfsError::TooLarge);
         }
+        let mut cleared = None;
         if bytes == 0 {
-            state.clear(self.budget.reserve_over(0)).await;
+            cleared = state.clear();
         } else {
             state.check_upload().await?;
             if bytes < state.held_from {
@@ -194,8 +196,10 @@ impl Draft {
             }
             let end = state.bytes.max(bytes);
             state.held.remove(bytes..end);
+            state.give_back();
         }
         self.changed(&mut state, bytes);
+        abort(cleared).await;
         Ok(())
     }
 
@@ -247,26 +251,26 @@ impl Draft {
         Ok(Some(state.committed(etag)))
     }
 
-    /// Goes on under another name, where its version `source` has been copied as the object
-    /// `etag`. Refused, and to be tried again after a commit, where the file has changed since.
-    pub async fn retarget(
+    /// Goes on under another name: sends what S3 does not have yet and runs `moving`, by which S3
+    /// moves the object. Nobody writes meanwhile. Where it fails, the file stays where it was.
+    pub async fn relocate(
         &self,
         target: Target,
-        source: &ETag,
-        etag: ETag,
-    ) -> Result<(), Uncommitted> {
+        moving: impl Future<Output = VfsResult<ObjectRef>>,
+    ) -> VfsResult<ObjectRef> {
         let mut state = self.state.lock().await;
-        if state.change != Change::None || state.base.as_ref() != Some(source) {
-            return Err(Uncommitted);
+        if state.change != Change::None {
+            state.check_upload().await?;
+            let etag = self.send(&mut state).await?;
+            state.committed(etag);
         }
-        if let Some(front) = &mut state.front {
-            front.object.bucket = target.bucket.clone();
-            front.object.key = target.key.clone();
-            front.object.etag = etag.clone();
-        }
-        state.base = Some(etag);
+        let object = moving.await?;
+        state.base = Some(object.etag.clone());
         state.target = target;
-        Ok(())
+        if let Some(front) = &mut state.front {
+            front.object = object.clone();
+        }
+        Ok(object)
     }
 
     /// The file's name is about to go: it can be written and read on, but is not committed again.
@@ -280,13 +284,12 @@ impl Draft {
         self.state.lock().await.orphaned = false;
     }
 
-    /// Forgets what was written and takes back what went up. True if there was anything.
-    pub async fn discard(&self) -> bool {
+    /// What was not committed never will be, and what went up is taken back.
+    pub async fn discard(&self) {
         let mut state = self.state.lock().await;
-        let lost = state.change != Change::None;
-        state.clear(self.budget.reserve_over(0)).await;
         state.change = Change::None;
-        lost
+        let upload = state.upload.take();
+        abort(upload).await;
     }
 
     /// Cuts a file whose bytes at the cut are still in S3: what is too short to be copied is
@@ -341,7 +344,8 @@ impl Draft {
         let conditions = plan_conditions(state.base.as_ref());
         if state.upload.is_none() && state.front.is_none() {
             let chunks = state.held.copy_of(0..state.bytes);
-            return Ok(self.uploader.put_whole(&state.target, chunks, conditions).await?);
+            let put = self.uploader.put_whole(&state.target, chunks, conditions).await;
+            return Ok(put.map_err(|error| state.lost(error))?);
         }
         if state.held_from < state.bytes {
             let until = state.bytes;
@@ -349,7 +353,10 @@ impl Draft {
         }
         match state.upload(&self.uploader).complete(conditions).await {
             Ok(etag) => Ok(etag),
-            Err(error) => Err(state.fail(error).await),
+            Err(error) => {
+                let error = state.lost(error);
+                Err(state.fail(error).await)
+            }
         }
     }
 
@@ -371,9 +378,13 @@ impl Draft {
     }
 }
 
-/// The file is no longer the version that was copied.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct Uncommitted;
+/// Ends an upload, also where whoever waits for it gives up.
+async fn abort(upload: Option<MultipartUpload>) {
+    if let Some(upload) = upload {
+        // A task that ends in a panic has said so itself.
+        drop(tokio::spawn(upload.abort()).await);
+    }
+}
 
 impl State {
     /// The upload under way; a new one begins with what is left in S3.
@@ -386,6 +397,20 @@ impl State {
             }
             upload
         })
+    }
+
+    /// That there is nothing to replace any more means that somebody else was faster.
+    fn lost(&self, error: StoreError) -> StoreError {
+        match (error.kind, &self.base) {
+            (ErrorKind::NotFound, Some(_)) => StoreError { kind: ErrorKind::Precondition, ..error },
+            (ErrorKind::NotFound, None) => StoreError { kind: ErrorKind::Unavailable, ..error },
+            _ => error,
+        }
+    }
+
+    /// What was written over is no longer held.
+    fn give_back(&mut self) {
+        self.memory.shrink(self.held.bytes());
     }
 
     fn check_held(&self, offset: u64) -> VfsResult<()> {
@@ -411,23 +436,20 @@ impl State {
     }
 
     async fn fail(&mut self, error: StoreError) -> VfsError {
-        if let Some(upload) = self.upload.take() {
-            upload.abort().await;
-        }
         self.failure = Some(error.clone());
+        let upload = self.upload.take();
+        abort(upload).await;
         VfsError::Store(error)
     }
 
-    async fn clear(&mut self, memory: Reservation) {
-        if let Some(upload) = self.upload.take() {
-            upload.abort().await;
-        }
+    /// Empties the file. Gives back the upload that is to be aborted.
+    fn clear(&mut self) -> Option<MultipartUpload> {
         self.front = None;
         self.held = Extents::default();
         self.held_from = 0;
-        self.bytes = 0;
-        self.memory = memory;
+        self.memory.shrink(0);
         self.failure = None;
+        self.upload.take()
     }
 
     fn committed(&mut self, etag: ETag) -> ObjectRef {

@@ -18,6 +18,7 @@ const GATHERED_BYTES_MAX: usize = 1 << 20;
 #[derive(Debug, Default)]
 pub struct Extents {
     by_offset: BTreeMap<u64, Bytes>,
+    bytes: u64,
 }
 
 impl Extents {
@@ -27,6 +28,7 @@ impl Extents {
             return;
         }
         self.remove(offset..offset + data.len() as u64);
+        self.bytes += data.len() as u64;
         if data.len() <= GATHER_BYTES_MAX && self.gather(offset, &data) {
             return;
         }
@@ -42,7 +44,8 @@ impl Extents {
         self.split_at(range.end);
         let inside: Vec<u64> = self.by_offset.range(range).map(|(offset, _)| *offset).collect();
         for offset in inside {
-            self.by_offset.remove(&offset);
+            let removed = self.by_offset.remove(&offset);
+            self.bytes -= removed.map_or(0, |data| data.len() as u64);
         }
     }
 
@@ -72,7 +75,7 @@ impl Extents {
     /// Bytes held.
     #[must_use]
     pub fn bytes(&self) -> u64 {
-        self.by_offset.values().map(|data| data.len() as u64).sum()
+        self.bytes
     }
 
     fn overlapping(&self, range: &Range<u64>) -> impl Iterator<Item = (u64, &Bytes)> {
@@ -172,6 +175,8 @@ mod tests {
                     }
                 }
                 prop_assert_eq!(flat(&extents.copy_of(0..400)), &model[..]);
+                let held: usize = extents.by_offset.values().map(Bytes::len).sum();
+                prop_assert_eq!(extents.bytes(), held as u64);
             }
         }
     }

@@ -43,6 +43,18 @@ impl Client {
         Self { vfs }
     }
 
+    pub(super) fn vfs(&self) -> &Vfs {
+        &self.vfs
+    }
+
+    /// The inode of a file, looked up once and never taken back.
+    pub(super) async fn ino(&self, name: &str) -> Ino {
+        match self.vfs.lookup(Ino::ROOT, name.as_bytes()).await {
+            Ok(Lookup::Found(entry)) => entry.attr.ino,
+            other => panic!("{name}: {other:?}"),
+        }
+    }
+
     pub(super) fn check_nothing_left(&self) {
         assert_eq!(self.vfs.open_handles(), 0, "handles left open");
         assert_eq!(self.vfs.known_inodes(), 1, "inodes left beside the root");
@@ -138,7 +150,7 @@ impl Client {
         Ok(Vec::new())
     }
 
-    async fn read(&self, path: &str) -> Result<Vec<u8>, VfsError> {
+    pub(super) async fn read(&self, path: &str) -> Result<Vec<u8>, VfsError> {
         let mut walk = self.walk(path).await?;
         let entry = walk.lookup().await?.ok_or(VfsError::NotFound)?;
         let how = OpenHow { read: true, ..OpenHow::default() };
@@ -169,12 +181,12 @@ impl Client {
         self.vfs.rmdir(walk.parent, walk.name.as_bytes()).await.map(|()| Vec::new())
     }
 
-    async fn unlink(&self, path: &str) -> Result<Vec<u8>, VfsError> {
+    pub(super) async fn unlink(&self, path: &str) -> Result<Vec<u8>, VfsError> {
         let walk = self.walk(path).await?;
         self.vfs.unlink(walk.parent, walk.name.as_bytes()).await.map(|()| Vec::new())
     }
 
-    async fn rename(&self, from: &str, to: &str) -> Result<Vec<u8>, VfsError> {
+    pub(super) async fn rename(&self, from: &str, to: &str) -> Result<Vec<u8>, VfsError> {
         let (source, target) = (self.walk(from).await?, self.walk(to).await?);
         let source = (source.parent, source.name.as_bytes());
         let target = (target.parent, target.name.as_bytes());

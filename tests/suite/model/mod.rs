@@ -7,6 +7,7 @@
 mod client;
 mod faults;
 mod steps;
+mod together;
 mod tree;
 
 use std::sync::Arc;

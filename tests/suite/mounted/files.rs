@@ -148,6 +148,31 @@ fn exclusive_creation_fails_where_a_file_is() {
 }
 
 #[test]
+fn a_reader_goes_on_when_a_writer_closes_without_a_change() {
+    let (site, mount) = mounted();
+    site.bucket.put("file", "text");
+    let open = |write| OpenOptions::new().read(true).write(write).open(mount.path("file"));
+    let writer = open(true).expect("a writer");
+    let mut reader = open(false).expect("a reader");
+    drop(writer);
+    let mut text = String::new();
+    reader.read_to_string(&mut text).expect("a read");
+    assert_eq!(text, "text");
+}
+
+#[test]
+fn a_file_removed_right_after_it_was_made_stays_removed() {
+    let (site, mount) = mounted();
+    for number in 0..200 {
+        let path = mount.path(&format!("file{number}"));
+        drop(File::create(&path).expect("a new file"));
+        fs::remove_file(&path).expect("a removal");
+    }
+    assert_eq!(mount.names(""), Vec::<String>::new());
+    assert_eq!(site.bucket.keys(), Vec::<String>::new());
+}
+
+#[test]
 fn a_removed_file_is_gone_from_s3() {
     let (site, mount) = mounted();
     mount.shell("echo 1 > one && echo 2 > two && rm one").ok();

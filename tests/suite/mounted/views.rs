@@ -1,7 +1,7 @@
 //! What is mounted, and who sees what when.
 
 use std::fs::{self, File};
-use std::io::Read;
+use std::io::{Read, Write};
 use std::time::Duration;
 
 use rustix::io::Errno;
@@ -117,6 +117,41 @@ fn the_root_of_an_account_lists_its_buckets() {
     check_errno(fs::write(mount.path("file"), "x"), Errno::PERM);
     check_errno(fs::create_dir(mount.path("Not_A_Bucket")), Errno::INVAL);
     check_errno(fs::create_dir(mount.path(bucket)), Errno::EXIST);
+}
+
+#[test]
+fn a_bucket_is_not_renamed() {
+    let site = Site::new(Kind::Pailfs);
+    let bucket = &site.bucket.name;
+    site.bucket.put("file", "text");
+    let mount = site.mount_source("/", &[]);
+    check_errno(fs::rename(mount.path(bucket), mount.path("another-name")), Errno::PERM);
+    let file = mount.path(&format!("{bucket}/file"));
+    check_errno(fs::rename(&file, mount.path("plain-name")), Errno::PERM);
+    assert_eq!(site.bucket.keys(), ["file"]);
+}
+
+#[test]
+fn whoever_replaces_what_another_changed_is_told() {
+    let site = Site::new(Kind::Pailfs);
+    let (one, two) = (site.mount(&[]), site.mount(&[]));
+    for by_another in ["changed", "removed"] {
+        site.bucket.put("file", "first");
+        until("the file is there", SEEN, || fs::read(one.path("file")).is_ok());
+        let mut file = File::create(one.path("file")).expect("the file");
+        file.write_all(b"by one").expect("a write");
+        until("the other sees it", SEEN, || fs::read(two.path("file")).is_ok());
+        match by_another {
+            "changed" => two.shell("echo by two > file").ok(),
+            _ => two.shell("rm file").ok(),
+        };
+        check_errno(file.sync_all(), Errno::STALE);
+        drop(file);
+        let now = (by_another == "changed").then(|| b"by two\n".to_vec());
+        assert_eq!(site.bucket.get("file"), now, "{by_another}");
+    }
+    until("it can be made anew", SEEN, || fs::write(one.path("file"), "anew").is_ok());
+    assert_eq!(site.bucket.get("file").as_deref(), Some(b"anew".as_slice()));
 }
 
 #[test]
