@@ -93,6 +93,9 @@ impl Attempt<'_> {
             what: format!("{what} ({error})"),
             hint: Some(hint),
         };
+        if let Some(advice) = about_settings(error) {
+            return advice;
+        }
         match error.kind {
             ErrorKind::NotFound => self.no_bucket(format!("no such bucket ({error})")),
             ErrorKind::Forbidden => with(
@@ -122,7 +125,9 @@ impl Attempt<'_> {
         }
     }
 
-    fn server(&self) -> &str {
+    /// Who is asked, as far as the command line says.
+    #[must_use]
+    pub fn server(&self) -> &str {
         self.endpoint.unwrap_or("S3")
     }
 
@@ -151,6 +156,23 @@ impl Attempt<'_> {
             None => text,
         }
     }
+}
+
+/// What is wrong on this side; the server was not even asked.
+fn about_settings(error: &StoreError) -> Option<Advice> {
+    let hint = match error.code.as_ref() {
+        "InvalidKeyFile" => Some(
+            "--access-key-file takes a line ACCESS:SECRET, or the form of ~/.aws/credentials, in a \
+             file that only its owner can read",
+        ),
+        "NoCredentials" => Some(
+            "the options are --profile, --access-key-file, and --no-sign-request for public buckets",
+        ),
+        "InvalidProfile" => Some("list those there are: aws configure list-profiles"),
+        "InvalidEndpoint" | "InvalidCertificates" => None,
+        _ => return None,
+    };
+    Some(Advice { what: error.message.clone(), hint: hint.map(str::to_owned) })
 }
 
 #[cfg(test)]
@@ -208,6 +230,25 @@ mod tests {
         check(&said(ErrorKind::Throttled, "SlowDown"), &["SlowDown", "--timeout"]);
         check(&said(ErrorKind::Invalid, "PermanentRedirect"), &["its words", "--region"]);
         check(&said(ErrorKind::Corrupt, "BadDigest"), &["BadDigest: its words"]);
+    }
+
+    #[test]
+    fn what_is_wrong_on_this_side_is_not_blamed_on_the_server() {
+        let source = source();
+        let attempt = Attempt { source: &source, mountpoint: Path::new("/mnt"), endpoint: None };
+        for (kind, code, helps) in [
+            (ErrorKind::Forbidden, "InvalidKeyFile", "ACCESS:SECRET"),
+            (ErrorKind::Forbidden, "NoCredentials", "--no-sign-request"),
+            (ErrorKind::Invalid, "InvalidProfile", "list-profiles"),
+            (ErrorKind::Invalid, "InvalidEndpoint", "its words"),
+            (ErrorKind::Invalid, "InvalidCertificates", "its words"),
+        ] {
+            let said = attempt.store_failed(&store_error(kind, code, "its words"));
+            check(&said, &["cannot mount s3://nosuch on /mnt: its words", helps]);
+            for stray in ["access denied", "--no-check", "the server", "--addressing"] {
+                assert!(!said.contains(stray), "{stray} is in: {said}");
+            }
+        }
     }
 
     #[test]

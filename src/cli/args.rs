@@ -10,6 +10,7 @@ pub mod mount_options;
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 
+use clap::error::{ContextKind, ContextValue};
 use clap::{Arg, ArgAction, ArgMatches};
 
 use crate::cli::args::mount_options::KernelWords;
@@ -88,7 +89,7 @@ pub struct OptionRow {
     pub long: &'static str,
     pub short: Option<char>,
     pub value: Value,
-    /// Its name in `-o`; empty where it has none.
+    /// Its name in `-o`, besides the long one; empty where it has none.
     pub mount_option: &'static str,
     /// In words; empty where there is none.
     pub default: &'static str,
@@ -122,6 +123,17 @@ impl OptionRow {
 
     const fn short(self, short: char) -> Self {
         Self { short: Some(short), ..self }
+    }
+
+    /// Its names in `-o`, written with `_`; none where it has none.
+    #[must_use]
+    pub fn mount_options(&self) -> Vec<String> {
+        let long = self.long.replace('-', "_");
+        match self.mount_option {
+            "" => Vec::new(),
+            name if name == long => vec![long],
+            name => vec![name.to_owned(), long],
+        }
     }
 }
 
@@ -251,8 +263,10 @@ impl Typed {
 
 /// Reads the process's arguments, its own name first.
 pub fn parse(arguments: Vec<OsString>) -> Result<Typed, Stop> {
-    let form = form::plan_form(arguments);
-    let matches = program().try_get_matches_from(form.arguments)?;
+    let form = form::plan_form(arguments.clone());
+    let matches = program()
+        .try_get_matches_from(form.arguments)
+        .map_err(|error| misspelt_command(&error, arguments).unwrap_or(error))?;
     let row = COMMANDS.iter().find(|row| matches.subcommand_name() == Some(row.name));
     let (Some(row), Some((_, matches))) = (row, matches.subcommand()) else {
         return Err(UsageError::new("pailfs", "no command was given; see --help").into());
@@ -272,6 +286,17 @@ pub fn parse(arguments: Vec<OsString>) -> Result<Typed, Stop> {
     }
     take_options(matches, &mut typed);
     Ok(typed)
+}
+
+/// What clap says of the command line as it was typed, where a word too many follows what looks
+/// like a command: the source of a mount may have any name, so nothing shows it sooner.
+fn misspelt_command(error: &clap::Error, arguments: Vec<OsString>) -> Option<clap::Error> {
+    let Some(ContextValue::String(word)) = error.get(ContextKind::InvalidArg) else { return None };
+    if error.kind() != clap::error::ErrorKind::UnknownArgument || word.starts_with('-') {
+        return None;
+    }
+    let error = program().try_get_matches_from(arguments).err()?;
+    error.get(ContextKind::SuggestedSubcommand).is_some().then_some(error)
 }
 
 /// An option outweighs its twin in `-o`.

@@ -16,6 +16,7 @@ pub mod logging;
 pub mod mountpoint;
 pub mod runtime_file;
 pub mod source;
+pub mod waiting;
 
 use std::process::ExitCode;
 

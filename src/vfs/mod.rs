@@ -137,7 +137,7 @@ impl Vfs {
 }
 
 /// Fails where the source isn't there or isn't ours to list.
-async fn check_source(store: &dyn ObjectStore, source: &Source) -> VfsResult<()> {
+pub async fn check_source(store: &dyn ObjectStore, source: &Source) -> VfsResult<()> {
     match source {
         Source::Account => {
             store.list_buckets().await?;

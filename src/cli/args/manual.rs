@@ -71,11 +71,9 @@ fn spelling(row: &OptionRow) -> String {
 }
 
 fn twin(row: &OptionRow) -> String {
-    match row.value {
-        _ if row.mount_option.is_empty() => String::new(),
-        Value::None => format!("`{}`", row.mount_option),
-        Value::Named(_) => format!("`{}=`", row.mount_option),
-    }
+    let equals = if row.value == Value::None { "" } else { "=" };
+    let names = row.mount_options().into_iter().map(|name| format!("`{name}{equals}`"));
+    names.collect::<Vec<_>>().join(", ")
 }
 
 #[cfg(test)]

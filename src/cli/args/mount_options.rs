@@ -85,8 +85,7 @@ fn read_word(name: &str, value: Option<&str>, typed: &mut Typed) -> Result<(), U
         return Ok(());
     }
     let spelled = name.replace('-', "_");
-    let row = options_of(typed.command)
-        .find(|row| !row.mount_option.is_empty() && row.mount_option == spelled);
+    let row = options_of(typed.command).find(|row| row.mount_options().contains(&spelled));
     let option = format!("-o {name}");
     let Some(row) = row else {
         return Err(UsageError::new(option, "no such option; pailfs mount --help lists them"));

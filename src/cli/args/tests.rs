@@ -34,6 +34,21 @@ fn every_option_of_mount_has_its_twin() {
 }
 
 #[test]
+fn an_option_of_mount_has_its_long_name_too() {
+    assert!(typed("pailfs b /mnt -o read_only").is_given("read-only"));
+    assert!(typed("pailfs b /mnt -o read-only").is_given("read-only"));
+    check_refused("pailfs b /mnt -o foreground", "-o foreground: no such option");
+}
+
+#[test]
+fn a_misspelt_command_is_told_the_right_one() {
+    check_refused("pailfs monut buck e", "'mount'");
+    check_refused("pailfs buck e /mnt", "unexpected argument '/mnt'");
+    check_refused("pailfs monut /mnt --fast", "unexpected argument '--fast'");
+    assert_eq!(typed("pailfs monut /mnt").operands, ["monut", "/mnt"]);
+}
+
+#[test]
 fn what_mount_passes_to_every_file_system_is_understood() {
     let line = "pailfs b /mnt -o rw,nosuid,nodev,noexec,noatime,_netdev,user,nofail,\
                 x-systemd.automount,X-mount.mkdir,defaults,relatime";

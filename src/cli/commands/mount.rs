@@ -17,10 +17,12 @@ use crate::cli::lifetime::{self, Signals};
 use crate::cli::logging;
 use crate::cli::mountpoint;
 use crate::cli::runtime_file::{self, Record, RuntimeFile};
+use crate::cli::waiting;
 use crate::mount::session::{self, Mounted};
 use crate::store::clock::{Clock, SystemClock};
 use crate::store::s3::S3Client;
-use crate::vfs::Vfs;
+use crate::vfs::options::Options;
+use crate::vfs::{Vfs, check_source};
 
 /// Mounts; returns when the mount has ended, or in the foreground of a background process, when
 /// it is ready.
@@ -103,7 +105,10 @@ async fn mount(config: &MountConfig) -> anyhow::Result<(Arc<Vfs>, Mounted)> {
     let store = S3Client::connect(config.s3.clone())
         .await
         .map_err(|error| Error::msg(attempt.store_failed(&error)))?;
-    let (source, options) = (config.source.clone(), config.vfs.clone());
+    if config.vfs.check {
+        check(config, &store, &attempt).await?;
+    }
+    let (source, options) = (config.source.clone(), Options { check: false, ..config.vfs.clone() });
     let vfs = Vfs::new(Arc::new(store), source, options, Arc::clone(&clock))
         .await
         .map_err(|error| Error::msg(attempt.check_failed(&error)))?;
@@ -111,6 +116,19 @@ async fn mount(config: &MountConfig) -> anyhow::Result<(Arc<Vfs>, Mounted)> {
     let mounted = session::mount(files, &mountpoint, kernel, clock, Handle::current())
         .map_err(|error| Error::msg(attempt.mount_failed(&error)))?;
     Ok((vfs, mounted))
+}
+
+/// Asks for the source, with less patience than the mount is going to have.
+async fn check(
+    config: &MountConfig,
+    store: &S3Client,
+    attempt: &Attempt<'_>,
+) -> anyhow::Result<()> {
+    let limit = waiting::plan_check_timeout(config.s3.operation_timeout);
+    let store = store.with_operation_timeout(limit);
+    let tell = || eprintln!("pailfs: waiting for {} ...", attempt.server());
+    let answer = waiting::telling(check_source(&store, &config.source), tell).await;
+    answer.map_err(|error| Error::msg(attempt.check_failed(&error)))
 }
 
 /// Best effort: without the file `pailfs umount` still unmounts, but can't wait.

@@ -82,6 +82,12 @@ impl Connection {
         Self { home, region, endpoint, basis, elsewhere, buckets, probes }
     }
 
+    /// The same clients with another limit for an operation.
+    pub(super) fn with_operation_limit(&self, operation: Duration) -> Self {
+        let basis = Limits { operation, ..self.basis };
+        Self::new(self.home.clone(), self.region.clone(), self.endpoint.clone(), basis)
+    }
+
     pub(super) fn probes(&self) -> &Probes {
         &self.probes
     }

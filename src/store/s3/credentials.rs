@@ -1,12 +1,16 @@
 //! Credentials: who signs the requests.
 //!
 //! The chain is the SDK's own and refreshes what expires; this file only chooses between it, a
-//! key file and no signature at all. No request is sent from here.
+//! profile by name, a key file and no signature at all. No request is sent from here.
 
-use aws_config::ConfigLoader;
+use aws_config::profile::{self, ProfileFileCredentialsProvider};
+use aws_config::provider_config::ProviderConfig;
+use aws_config::{BehaviorVersion, ConfigLoader, Region};
 use aws_credential_types::Credentials;
+use aws_sdk_s3::config::SharedHttpClient;
+use aws_types::os_shim_internal::{Env, Fs};
 
-use crate::store::error::StoreResult;
+use crate::store::error::{ErrorKind, StoreError, StoreResult};
 use crate::store::s3::key_file::read_keys;
 use crate::store::s3::{CredentialSource, S3Options};
 
@@ -14,12 +18,19 @@ use crate::store::s3::{CredentialSource, S3Options};
 const PROVIDER_NAME: &str = "KeyFile";
 
 /// Tells the loader where credentials come from; its default is the chain.
+///
+/// The chain asks the environment first: a profile that was named goes before it.
 pub(super) fn with_credentials(
     loader: ConfigLoader,
     options: &S3Options,
+    http: &SharedHttpClient,
+    region: Region,
 ) -> StoreResult<ConfigLoader> {
     match &options.credentials {
-        CredentialSource::Chain => Ok(loader),
+        CredentialSource::Chain => Ok(match &options.profile {
+            Some(name) => loader.credentials_provider(profile_credentials(name, http, region)),
+            None => loader,
+        }),
         CredentialSource::Anonymous => Ok(loader.no_credentials()),
         CredentialSource::KeyFile(path) => {
             let keys = read_keys(path, options.profile.as_deref())?;
@@ -27,5 +38,68 @@ pub(super) fn with_credentials(
             let credentials = Credentials::new(access, secret, token, None, PROVIDER_NAME);
             Ok(loader.credentials_provider(credentials))
         }
+    }
+}
+
+/// Roles that the profile assumes are asked for in `region`.
+fn profile_credentials(
+    name: &str,
+    http: &SharedHttpClient,
+    region: Region,
+) -> ProfileFileCredentialsProvider {
+    let config = ProviderConfig::without_region()
+        .with_region(Some(region))
+        .with_behavior_version(Some(BehaviorVersion::latest()))
+        .with_http_client(http.clone());
+    ProfileFileCredentialsProvider::builder().configure(&config).profile_name(name).build()
+}
+
+/// Fails with `Invalid` where the profile that was named is in no file of AWS's. Of a key file it
+/// names a section, which the file's reader looks for.
+pub(super) async fn check_profile(options: &S3Options) -> StoreResult<()> {
+    match (&options.profile, &options.credentials) {
+        (None, _) | (_, CredentialSource::KeyFile(_)) => Ok(()),
+        (Some(name), CredentialSource::Chain | CredentialSource::Anonymous) => {
+            find_profile(name, &Fs::real(), &Env::real()).await
+        }
+    }
+}
+
+async fn find_profile(name: &str, files: &Fs, environment: &Env) -> StoreResult<()> {
+    let invalid = |message| StoreError::new(ErrorKind::Invalid, "InvalidProfile", message);
+    let profiles = profile::load(files, environment, &Default::default(), None).await;
+    let profiles = profiles.map_err(|error| invalid(format!("profile {name}: {error}")))?;
+    match profiles.get_profile(name) {
+        Some(_) => Ok(()),
+        None => Err(invalid(format!("there is no profile {name} in the configuration of AWS"))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HOME: &[(&str, &str)] = &[("HOME", "/home/u"), ("AWS_ACCESS_KEY_ID", "AKID")];
+
+    #[tokio::test]
+    async fn a_profile_is_looked_for_in_both_files() {
+        let files = Fs::from_slice(&[
+            ("/home/u/.aws/config", "[profile one]\nregion = eu-west-1\n"),
+            ("/home/u/.aws/credentials", "[two]\naws_access_key_id = A\n"),
+        ]);
+        let environment = Env::from_slice(HOME);
+        for name in ["one", "two"] {
+            assert!(find_profile(name, &files, &environment).await.is_ok(), "{name}");
+        }
+        let error = find_profile("three", &files, &environment).await.unwrap_err();
+        assert_eq!(error.kind, ErrorKind::Invalid);
+        assert!(error.message.contains("no profile three"), "{error}");
+    }
+
+    #[tokio::test]
+    async fn files_that_cannot_be_understood_are_invalid() {
+        let files = Fs::from_slice(&[("/home/u/.aws/config", "[profile one\n")]);
+        let error = find_profile("one", &files, &Env::from_slice(HOME)).await.unwrap_err();
+        assert_eq!((error.kind, error.code.as_ref()), (ErrorKind::Invalid, "InvalidProfile"));
     }
 }

@@ -76,7 +76,7 @@ pub struct S3Options {
     pub endpoint_url: Option<String>,
     /// `None`: what the environment, the profile or the machine says, else `us-east-1`.
     pub region: Option<String>,
-    /// A profile of the AWS configuration files.
+    /// A profile of the AWS configuration files; its credentials go before the environment's.
     pub profile: Option<String>,
     pub credentials: CredentialSource,
     pub addressing: Addressing,
@@ -121,11 +121,18 @@ impl S3Client {
     /// Reads configuration and key files; no request is sent, and credentials of the chain are
     /// looked for when the first request needs them.
     ///
-    /// Fails with `Invalid` where an option makes no sense, with `Forbidden` where a key file
+    /// Fails with `Invalid` where an option makes no sense or a profile isn't there, with `Forbidden` where a key file
     /// can't be used.
     pub async fn connect(options: S3Options) -> StoreResult<Self> {
         let connection = settings::connect(&options).await?;
         Ok(Self { connection: Arc::new(connection) })
+    }
+
+    /// The same client with another limit for one operation: it shares connections and
+    /// credentials, but not what is learnt of regions.
+    #[must_use]
+    pub fn with_operation_timeout(&self, limit: Duration) -> Self {
+        Self { connection: Arc::new(self.connection.with_operation_limit(limit)) }
     }
 
     /// The region that requests are signed for unless their bucket is known to be elsewhere.

@@ -25,7 +25,7 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 
 use crate::store::error::{ErrorKind, StoreError, StoreResult};
 use crate::store::s3::connection::{Connection, Limits};
-use crate::store::s3::credentials::with_credentials;
+use crate::store::s3::credentials::{check_profile, with_credentials};
 use crate::store::s3::transport::{Watched, http_client};
 use crate::store::s3::{Addressing, CredentialSource, S3Options};
 
@@ -42,6 +42,7 @@ const DER_SEQUENCE: u8 = 0x30;
 /// metadata service, and that only for a region nobody names.
 pub(super) async fn connect(options: &S3Options) -> StoreResult<Connection> {
     options.endpoint_url.as_deref().map_or(Ok(()), check_endpoint)?;
+    check_profile(options).await?;
     let bundle = options.ca_bundle.as_deref().map(read_bundle).transpose()?;
     let http = http_client(bundle, options.connections_max);
     let region = find_region(options, &http).await;
@@ -120,7 +121,7 @@ async fn load_machine(
 ) -> StoreResult<SdkConfig> {
     let mut loader = aws_config::defaults(BehaviorVersion::latest())
         .http_client(http.clone())
-        .region(region)
+        .region(region.clone())
         .retry_config(RetryConfig::standard())
         .timeout_config(timeouts(options));
     if let Ok(name) = AppName::new(APP_NAME) {
@@ -132,7 +133,7 @@ async fn load_machine(
     if let Some(endpoint) = &options.endpoint_url {
         loader = loader.endpoint_url(endpoint);
     }
-    Ok(with_credentials(loader, options)?.load().await)
+    Ok(with_credentials(loader, options, http, region)?.load().await)
 }
 
 fn timeouts(options: &S3Options) -> TimeoutConfig {

@@ -70,6 +70,58 @@ fn a_server_that_is_down_is_reported_in_time() {
 }
 
 #[test]
+fn a_server_that_is_down_is_waited_for_ten_seconds_and_not_in_silence() {
+    let mountpoint = Mountpoint::new();
+    let endpoint = format!("http://127.0.0.1:{}", ports::free());
+    let mut command = std::process::Command::new("timeout");
+    command.args(["60", tools::pailfs(), "mount", "bucket"]).arg(mountpoint.path());
+    command.args(["-f", "--endpoint-url", &endpoint, "--region", REGION, "--no-sign-request"]);
+    let waiting = format!("waiting for {endpoint}");
+    check_refused(run(command), &mountpoint, &[&waiting, "within 10 s", "connection refused"]);
+}
+
+/// Mounts a bucket that is not there with the right keys in the environment, and besides them a
+/// profile of keys that nobody knows.
+fn mount_with_profile(
+    mountpoint: &Mountpoint,
+    words: &[&str],
+    variables: &[(&str, &str)],
+) -> Output {
+    let site = Site::new(Kind::Pailfs);
+    let directory = tempfile::tempdir().expect("a directory");
+    let file = directory.path().join("credentials");
+    let text = "[stranger]\naws_access_key_id = stranger\naws_secret_access_key = secret\n";
+    std::fs::write(&file, text).expect("a file of profiles");
+    let mut command = std::process::Command::new("timeout");
+    command.args(["60", tools::pailfs(), "mount", "no-such-bucket"]).arg(mountpoint.path());
+    command.args(["-f", "--endpoint-url", &site.server().endpoint(), "--region", REGION]);
+    command.args(words).envs(site.server().environment()).envs(variables.iter().copied());
+    command.env("AWS_SHARED_CREDENTIALS_FILE", file);
+    run(command)
+}
+
+#[test]
+fn a_profile_that_is_named_goes_before_the_environment() {
+    let mountpoint = Mountpoint::new();
+    let output = mount_with_profile(&mountpoint, &["--profile", "stranger"], &[]);
+    check_refused(output, &mountpoint, &["access denied", "InvalidAccessKeyId"]);
+}
+
+#[test]
+fn a_profile_of_the_environment_comes_after_its_keys() {
+    let mountpoint = Mountpoint::new();
+    let output = mount_with_profile(&mountpoint, &[], &[("AWS_PROFILE", "stranger")]);
+    check_refused(output, &mountpoint, &["no such bucket"]);
+}
+
+#[test]
+fn a_profile_that_is_not_there_is_refused() {
+    let mountpoint = Mountpoint::new();
+    let output = mount_with_profile(&mountpoint, &["--profile", "nobody"], &[]);
+    check_refused(output, &mountpoint, &["no profile nobody"]);
+}
+
+#[test]
 fn a_mountpoint_that_is_no_directory_is_refused() {
     let (site, mountpoint) = (Site::new(Kind::Pailfs), Mountpoint::new());
     let file = mountpoint.path().join("file");
