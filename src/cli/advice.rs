@@ -42,6 +42,10 @@ impl Attempt<'_> {
         self.say(match error {
             VfsError::Store(error) => self.about_store(error),
             VfsError::NotFound => self.no_bucket("no such bucket".to_owned()),
+            VfsError::NotDirectory => Advice {
+                what: "this is an object, not a prefix".to_owned(),
+                hint: Some("mount the prefix that it is in".to_owned()),
+            },
             other => Advice { what: other.to_string(), hint: None },
         })
     }

@@ -52,6 +52,8 @@ pub struct MountConfig {
     pub log: LogConfig,
     /// The process that was called stays until the mount ends.
     pub stays_in_front: bool,
+    /// Mounting asks S3 first if the source is there and may be listed.
+    pub checks_source: bool,
 }
 
 /// What is logged, and where.
@@ -142,7 +144,8 @@ fn mount_of(typed: &Typed, environment: &Environment, place: Place) -> Meant<Mou
     let vfs = vfs(typed, environment)?;
     let kernel = kernel(typed, &source, &vfs)?;
     let s3 = S3Options { operation_timeout: vfs.operation_timeout, ..s3 };
-    Ok(MountConfig { source, mountpoint, s3, vfs, kernel, log, stays_in_front })
+    let checks_source = !typed.is_given("no-check");
+    Ok(MountConfig { source, mountpoint, s3, vfs, kernel, log, stays_in_front, checks_source })
 }
 
 /// What `pailfs umount` is to do.
@@ -259,7 +262,6 @@ fn vfs(typed: &Typed, environment: &Environment) -> Meant<Options> {
         part_bytes: part_bytes(typed)?.unwrap_or(defaults.part_bytes),
         operation_timeout: timeout(typed)?.unwrap_or(defaults.operation_timeout),
         create_region: typed.value("create-region").map(str::to_owned),
-        check: !typed.is_given("no-check"),
     })
 }
 

@@ -20,7 +20,8 @@ use std::time::{Duration, SystemTime};
 
 use crate::store::ObjectStore;
 use crate::store::clock::Clock;
-use crate::store::types::ListObjects;
+use crate::store::error::ErrorKind;
+use crate::store::types::{HeadObject, ListObjects};
 use crate::vfs::budget::Budget;
 use crate::vfs::error::{VfsError, VfsResult};
 use crate::vfs::namespace::inode::{Inodes, Location};
@@ -59,17 +60,15 @@ pub struct Drained {
 }
 
 impl Vfs {
-    /// Checks the source (unless [`Options::check`] is off) and makes its root. Must be called
-    /// inside a runtime, on which reading ahead and uploading then run.
-    pub async fn new(
+    /// Asks nothing of S3; [`check_source`] does. Must be called inside a runtime, on which
+    /// reading ahead and uploading then run.
+    #[must_use]
+    pub fn new(
         store: Arc<dyn ObjectStore>,
         source: Source,
         options: Options,
         clock: Arc<dyn Clock>,
-    ) -> VfsResult<Arc<Self>> {
-        if options.check {
-            check_source(&*store, &source).await?;
-        }
+    ) -> Arc<Self> {
         let budget = Budget::new(options.memory_bytes_max);
         let limits = ReadLimits::for_memory(options.memory_bytes_max, options.operation_timeout);
         let root = match source {
@@ -85,7 +84,7 @@ impl Vfs {
             reader: Arc::clone(&reader),
             part_bytes: options.part_bytes,
         };
-        Ok(Arc::new(Self {
+        Arc::new(Self {
             reader,
             drafting,
             mounted_at: clock.wall(),
@@ -95,7 +94,7 @@ impl Vfs {
             store,
             options,
             clock,
-        }))
+        })
     }
 
     /// Files and directories that are open; none are when every program has closed its own.
@@ -136,7 +135,8 @@ impl Vfs {
     }
 }
 
-/// Fails where the source isn't there or isn't ours to list.
+/// Fails where the source isn't there, isn't ours to list, or is an object. A prefix below which
+/// there is nothing yet is a directory to be filled.
 pub async fn check_source(store: &dyn ObjectStore, source: &Source) -> VfsResult<()> {
     match source {
         Source::Account => {
@@ -145,8 +145,20 @@ pub async fn check_source(store: &dyn ObjectStore, source: &Source) -> VfsResult
         Source::Prefix { bucket, prefix } => {
             let options =
                 ListObjects { prefix: prefix.clone(), keys_max: Some(1), ..ListObjects::default() };
-            store.list_objects(bucket, options).await?;
+            let page = store.list_objects(bucket, options).await?;
+            let key = prefix.trim_end_matches('/');
+            if page.objects.is_empty() && !key.is_empty() {
+                check_no_object(store, bucket, key).await?;
+            }
         }
     }
     Ok(())
+}
+
+async fn check_no_object(store: &dyn ObjectStore, bucket: &str, key: &str) -> VfsResult<()> {
+    match store.head_object(bucket, key, HeadObject::default()).await {
+        Ok(_) => Err(VfsError::NotDirectory),
+        Err(error) if error.kind == ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(error.into()),
+    }
 }

@@ -25,8 +25,6 @@ pub struct Options {
     pub operation_timeout: Duration,
     /// Region for buckets that `mkdir` makes; `None` is the client's.
     pub create_region: Option<String>,
-    /// Whether mounting asks S3 if the bucket is there and may be listed.
-    pub check: bool,
 }
 
 impl Default for Options {
@@ -42,7 +40,6 @@ impl Default for Options {
             part_bytes: 8 << 20,
             operation_timeout: Duration::from_secs(60),
             create_region: None,
-            check: true,
         }
     }
 }

@@ -21,7 +21,6 @@ use crate::cli::waiting;
 use crate::mount::session::{self, Mounted};
 use crate::store::clock::{Clock, SystemClock};
 use crate::store::s3::S3Client;
-use crate::vfs::options::Options;
 use crate::vfs::{Vfs, check_source};
 
 /// Mounts; returns when the mount has ended, or in the foreground of a background process, when
@@ -105,13 +104,11 @@ async fn mount(config: &MountConfig) -> anyhow::Result<(Arc<Vfs>, Mounted)> {
     let store = S3Client::connect(config.s3.clone())
         .await
         .map_err(|error| Error::msg(attempt.store_failed(&error)))?;
-    if config.vfs.check {
+    if config.checks_source {
         check(config, &store, &attempt).await?;
     }
-    let (source, options) = (config.source.clone(), Options { check: false, ..config.vfs.clone() });
-    let vfs = Vfs::new(Arc::new(store), source, options, Arc::clone(&clock))
-        .await
-        .map_err(|error| Error::msg(attempt.check_failed(&error)))?;
+    let (source, options) = (config.source.clone(), config.vfs.clone());
+    let vfs = Vfs::new(Arc::new(store), source, options, Arc::clone(&clock));
     let (files, kernel) = (Arc::clone(&vfs), &config.kernel);
     let mounted = session::mount(files, &mountpoint, kernel, clock, Handle::current())
         .map_err(|error| Error::msg(attempt.mount_failed(&error)))?;

@@ -47,7 +47,7 @@ fn nothing_said_means_the_defaults() {
     assert_eq!((config.vfs.file_mode, config.vfs.directory_mode), (0o644, 0o755));
     assert_eq!(config.vfs.ttl, Duration::from_secs(1));
     assert_eq!(config.vfs.memory_bytes_max, 512 * MIB);
-    assert!(config.vfs.check && !config.vfs.read_only && !config.stays_in_front);
+    assert!(config.checks_source && !config.vfs.read_only && !config.stays_in_front);
     assert_eq!(config.s3.credentials, CredentialSource::Chain);
     assert_eq!(config.s3.endpoint_url, None);
     let file = PathBuf::from("/home/u/.local/state/pailfs/here-mnt.log");
@@ -72,7 +72,7 @@ fn what_is_said_is_meant() {
     assert_eq!((config.vfs.uid, config.vfs.gid), (5, 6));
     assert_eq!((config.vfs.memory_bytes_max, config.vfs.part_bytes), (128 * MIB, 16 * MIB));
     assert!(!config.kernel.default_permissions && config.kernel.allow_other);
-    assert!(!config.vfs.check);
+    assert!(!config.checks_source);
     assert_eq!(config.vfs.create_region.as_deref(), Some("r2"));
     assert_eq!(config.s3.region.as_deref(), Some("r1"));
     assert_eq!(config.s3.profile.as_deref(), Some("p"));

@@ -43,6 +43,15 @@ fn a_bucket_that_is_not_there_is_not_mounted() {
 }
 
 #[test]
+fn an_object_is_not_mounted_as_a_prefix() {
+    let (site, mountpoint) = (Site::new(Kind::Pailfs), Mountpoint::new());
+    site.bucket.put("dir/file", "text");
+    let source = format!("{}/dir/file", site.bucket.name);
+    let output = mount(&site, &source, mountpoint.path(), NO_CHANGE);
+    check_refused(output, &mountpoint, &["is an object"]);
+}
+
+#[test]
 fn a_wrong_secret_is_refused() {
     let (site, mountpoint) = (Site::new(Kind::Pailfs), Mountpoint::new());
     let change = ("AWS_SECRET_ACCESS_KEY", "wrong");

@@ -59,7 +59,7 @@ async fn check_one(before: &[(&str, Vec<u8>)], action: &Action, number: usize, w
         written.expect("the store takes it");
     }
     let faulty = Arc::new(Faulty::new(Arc::clone(&store)));
-    let client = mount(&(Arc::clone(&faulty) as Arc<dyn ObjectStore>), &clock).await;
+    let client = mount(&(Arc::clone(&faulty) as Arc<dyn ObjectStore>), &clock);
     let first = faulty.calls().len();
     let lost = StoreError::new(ErrorKind::Forbidden, "AccessDenied", "failed on purpose");
     faulty.fail_call(first + number, lost, when);
@@ -72,7 +72,7 @@ async fn check_one(before: &[(&str, Vec<u8>)], action: &Action, number: usize, w
     faulty.heal();
     tokio::time::advance(TTL).await;
     let context = format!("{action:?} with {failed:?} failing {when:?}: told {told:?}");
-    let now = mount(&store, &clock).await.all().await;
+    let now = mount(&store, &clock).all().await;
     match told {
         Ok(content) => {
             assert_eq!(Ok(content), expected, "{context}");

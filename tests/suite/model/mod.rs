@@ -40,7 +40,7 @@ struct World {
 impl World {
     async fn new() -> Self {
         let (store, clock) = empty_bucket().await;
-        let client = mount(&store, &clock).await;
+        let client = mount(&store, &clock);
         Self { store, clock, client, tree: Tree::default() }
     }
 
@@ -49,7 +49,7 @@ impl World {
         match step {
             Step::Remount => {
                 self.client.check_nothing_left();
-                self.client = mount(&self.store, &self.clock).await;
+                self.client = mount(&self.store, &self.clock);
             }
             Step::Wait => tokio::time::advance(TTL).await,
             Step::PutOutside(path, content) => self.put_outside(&path, content).await,
@@ -89,7 +89,7 @@ impl World {
         let expected = self.tree.all();
         assert_eq!(self.client.all().await, expected, "as the mount sees it");
         self.client.check_nothing_left();
-        let fresh = mount(&self.store, &self.clock).await;
+        let fresh = mount(&self.store, &self.clock);
         assert_eq!(fresh.all().await, expected, "as a fresh mount sees it");
         fresh.check_nothing_left();
     }
@@ -105,13 +105,10 @@ async fn empty_bucket() -> (Arc<dyn ObjectStore>, Arc<dyn Clock>) {
     (store, clock)
 }
 
-async fn mount(store: &Arc<dyn ObjectStore>, clock: &Arc<dyn Clock>) -> Client {
+fn mount(store: &Arc<dyn ObjectStore>, clock: &Arc<dyn Clock>) -> Client {
     let source = Source::Prefix { bucket: BUCKET.to_owned(), prefix: String::new() };
     let options = Options { ttl: TTL, part_bytes: 5 << 20, ..Options::default() };
-    let vfs = Vfs::new(Arc::clone(store), source, options, Arc::clone(clock))
-        .await
-        .expect("the store takes it");
-    Client::new(vfs)
+    Client::new(Vfs::new(Arc::clone(store), source, options, Arc::clone(clock)))
 }
 
 /// Runs in virtual time.

@@ -21,7 +21,7 @@ async fn mounted_with(files: &[&str]) -> (Arc<dyn ObjectStore>, Client) {
         let put = store.put_object(BUCKET, path, payload, WriteOptions::default());
         put.await.expect("the store takes it");
     }
-    let client = mount(&store, &clock).await;
+    let client = mount(&store, &clock);
     (store, client)
 }
 

@@ -164,7 +164,7 @@ fn a_reader_goes_on_when_a_writer_closes_without_a_change() {
 fn a_file_removed_right_after_it_was_made_stays_removed() {
     let (site, mount) = mounted();
     for number in 0..200 {
-        let path = mount.path(&format!("file{number}"));
+        let path = mount.path(format!("file{number}"));
         drop(File::create(&path).expect("a new file"));
         fs::remove_file(&path).expect("a removal");
     }

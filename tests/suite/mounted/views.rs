@@ -126,7 +126,7 @@ fn a_bucket_is_not_renamed() {
     site.bucket.put("file", "text");
     let mount = site.mount_source("/", &[]);
     check_errno(fs::rename(mount.path(bucket), mount.path("another-name")), Errno::PERM);
-    let file = mount.path(&format!("{bucket}/file"));
+    let file = mount.path(format!("{bucket}/file"));
     check_errno(fs::rename(&file, mount.path("plain-name")), Errno::PERM);
     assert_eq!(site.bucket.keys(), ["file"]);
 }
