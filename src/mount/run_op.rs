@@ -37,6 +37,15 @@ impl Subject {
     pub(super) fn of_name(operation: &'static str, directory: u64, name: &Arc<[u8]>) -> Self {
         Self { operation, ino: directory, name: Some(Arc::clone(name)) }
     }
+
+    fn path(&self, paths: &Paths) -> String {
+        let path = paths(self.ino);
+        match self.name.as_deref().map(String::from_utf8_lossy) {
+            None => path,
+            Some(name) if path.is_empty() => name.into_owned(),
+            Some(name) => format!("{path}/{name}"),
+        }
+    }
 }
 
 /// What bounds the time an operation may take.
@@ -49,12 +58,16 @@ pub(super) enum Bound {
     Transfer,
 }
 
+/// Where an inode is below the mount, for log lines.
+pub(super) type Paths = Arc<dyn Fn(u64) -> String + Send + Sync>;
+
 /// Runs operations.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(super) struct Runner {
     runtime: Handle,
     /// The last resort: a healthy file system gives up by itself before that.
     deadline: Duration,
+    paths: Paths,
 }
 
 type Caught<T> = Result<VfsResult<T>, Box<dyn Any + Send>>;
@@ -67,8 +80,8 @@ enum Failure {
 }
 
 impl Runner {
-    pub(super) fn new(runtime: Handle, deadline: Duration) -> Self {
-        Self { runtime, deadline }
+    pub(super) fn new(runtime: Handle, deadline: Duration, paths: Paths) -> Self {
+        Self { runtime, deadline, paths }
     }
 
     /// Answers at once where `operation` is ready, and from a task where it has to wait.
@@ -87,10 +100,10 @@ impl Runner {
         // A wake-up between this poll and the task's first one needs no waker: that first poll
         // asks again.
         match operation.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
-            Poll::Ready(caught) => settle(&subject, caught, reply),
+            Poll::Ready(caught) => settle(&self.paths, &subject, caught, reply),
             Poll::Pending => {
-                let waiting = self.wait(bound, operation);
-                self.runtime.spawn(async move { settle(&subject, waiting.await, reply) });
+                let (waiting, paths) = (self.wait(bound, operation), Arc::clone(&self.paths));
+                self.runtime.spawn(async move { settle(&paths, &subject, waiting.await, reply) });
             }
         }
     }
@@ -119,18 +132,19 @@ impl Runner {
     pub(super) fn run_now(&self, operation: &'static str, ino: u64, act: impl FnOnce()) {
         let _inside_runtime = self.runtime.enter();
         if let Err(panic) = catch_unwind(AssertUnwindSafe(act)) {
-            log(&Subject::of(operation, ino), &Failure::Panicked(panic_text(panic.as_ref())));
+            let failure = Failure::Panicked(panic_text(panic.as_ref()));
+            log(&self.paths, &Subject::of(operation, ino), &failure);
         }
     }
 }
 
-fn settle<T, R: Reply<T>>(subject: &Subject, caught: Caught<T>, reply: R) {
+fn settle<T, R: Reply<T>>(paths: &Paths, subject: &Subject, caught: Caught<T>, reply: R) {
     let failure = match caught {
         Ok(Ok(value)) => return reply.succeed(value),
         Ok(Err(error)) => Failure::Refused(error),
         Err(panic) => Failure::Panicked(panic_text(panic.as_ref())),
     };
-    log(subject, &failure);
+    log(paths, subject, &failure);
     reply.refuse(failure.errno());
 }
 
@@ -143,18 +157,17 @@ impl Failure {
     }
 }
 
-fn log(subject: &Subject, failure: &Failure) {
-    let Subject { operation, ino, name } = subject;
-    let name = name.as_deref().map(String::from_utf8_lossy);
-    let name = name.as_deref().unwrap_or_default();
+fn log(paths: &Paths, subject: &Subject, failure: &Failure) {
+    let operation = subject.operation;
+    let path = || subject.path(paths);
     let errno = std::io::Error::from(failure.errno());
     match failure {
         Failure::Refused(error) if error.is_ordinary() => {}
         Failure::Refused(error) => {
-            tracing::warn!(ino, name, %errno, "{operation} failed: {error}");
+            tracing::warn!(path = path(), %errno, "{operation} failed: {error}");
         }
         Failure::Panicked(text) => {
-            tracing::error!(ino, name, %errno, "{operation} panicked: {text}");
+            tracing::error!(path = path(), %errno, "{operation} panicked: {text}");
         }
     }
 }

@@ -20,6 +20,7 @@ use crate::mount::mountinfo::{self, FSTYPE};
 use crate::mount::run_op::Runner;
 use crate::store::clock::Clock;
 use crate::vfs::Vfs;
+use crate::vfs::types::Ino;
 
 /// More threads only fight for the device: what waits is handed over to the runtime.
 const THREADS_MAX: usize = 4;
@@ -103,7 +104,9 @@ pub fn mount(
 ) -> Result<Mounted, MountError> {
     let mountpoint = mountpoint.canonicalize().map_err(at("mountpoint"))?;
     let device = attach::attach(&mountpoint, options)?;
-    let runner = Runner::new(runtime, options.operation_timeout + DEADLINE_MARGIN);
+    let files = Arc::clone(&vfs);
+    let paths = Arc::new(move |ino| files.path_of(Ino(ino)));
+    let runner = Runner::new(runtime, options.operation_timeout + DEADLINE_MARGIN, paths);
     let adapter = Adapter::new(vfs, runner, clock);
     serve(device, adapter, &mountpoint).inspect_err(|_| {
         if let Err(error) = attach::detach(&mountpoint, Detach::Lazy) {

@@ -26,7 +26,7 @@ impl Reply<u32> for Told {
 }
 
 fn runner() -> Runner {
-    Runner::new(Handle::current(), DEADLINE)
+    Runner::new(Handle::current(), DEADLINE, Arc::new(|ino| format!("dir{ino}")))
 }
 
 fn subject() -> Subject {
@@ -159,7 +159,7 @@ async fn a_failure_is_one_line_with_all_that_is_known() {
     error.request_id = Some("R1".to_owned());
     let lines = logged(VfsError::Store(error)).await;
     assert_eq!(lines.len(), 1, "{lines:?}");
-    for part in ["WARN", "lookup", "ino=1", "a.txt", "AccessDenied", "not yours", "R1", "denied"] {
+    for part in ["WARN", "lookup", "dir1/a.txt", "AccessDenied", "not yours", "R1", "denied"] {
         assert!(lines[0].contains(part), "{part} is missing in {}", lines[0]);
     }
 }
@@ -168,4 +168,13 @@ async fn a_failure_is_one_line_with_all_that_is_known() {
 async fn an_everyday_answer_is_not_logged() {
     assert_eq!(logged(VfsError::NotFound).await, Vec::<String>::new());
     assert_eq!(logged(VfsError::NotEmpty).await, Vec::<String>::new());
+}
+
+#[test]
+fn a_log_line_names_the_path() {
+    let paths: Paths = Arc::new(|ino| if ino == 1 { String::new() } else { format!("dir{ino}") });
+    let name: Arc<[u8]> = Arc::from(&b"file"[..]);
+    assert_eq!(Subject::of_name("lookup", 1, &name).path(&paths), "file");
+    assert_eq!(Subject::of_name("lookup", 7, &name).path(&paths), "dir7/file");
+    assert_eq!(Subject::of("read", 7).path(&paths), "dir7");
 }

@@ -161,6 +161,15 @@ impl Vfs {
         Ok(())
     }
 
+    /// Where an inode is below the mount, for messages; empty for the root.
+    #[must_use]
+    pub fn path_of(&self, ino: Ino) -> String {
+        match self.inodes.get(ino) {
+            Ok(inode) => self.path(&inode),
+            Err(_) => format!("inode {}", ino.0),
+        }
+    }
+
     /// Where the file is below the mount, for messages.
     pub(crate) fn path(&self, inode: &Inode) -> String {
         let mut place = inode.place();
