@@ -151,15 +151,20 @@ impl Vfs {
 
     async fn put_marker(&self, bucket: &str, dir: &DirPrefix) -> VfsResult<()> {
         let Some(key) = dir.marker_key() else { return Ok(()) };
-        let options = WriteOptions {
-            attributes: ObjectAttributes {
+        let put = |conditions| {
+            let attributes = ObjectAttributes {
                 content_type: Some(MARKER_CONTENT_TYPE.to_owned()),
                 ..ObjectAttributes::default()
-            },
-            conditions: Conditions::absent(),
-            ..WriteOptions::default()
+            };
+            let options = WriteOptions { attributes, conditions, ..WriteOptions::default() };
+            self.store.put_object(bucket, key, Payload::empty(), options)
         };
-        match self.store.put_object(bucket, key, Payload::empty(), options).await {
+        let mut put_once = put(Conditions::absent()).await;
+        if put_once.as_ref().is_err_and(|error| error.kind == ErrorKind::Unsupported) {
+            // A server without conditions; the directory was looked for just now.
+            put_once = put(Conditions::default()).await;
+        }
+        match put_once {
             Ok(_) => Ok(()),
             // Somebody else has made it, which is as good.
             Err(error) if error.kind == ErrorKind::Precondition => Ok(()),

@@ -12,8 +12,8 @@ use tokio::task::JoinSet;
 
 use crate::store::error::{ErrorKind, StoreError, StoreResult};
 use crate::store::types::{
-    CompleteMultipart, Conditions, CopySource, CreateMultipart, ETag, HeadObject, Part, Payload,
-    Range, WriteOptions, Written,
+    CompleteMultipart, Conditions, CopySource, CreateMultipart, ETag, EtagCondition, HeadObject,
+    Part, Payload, Range, WriteOptions, Written,
 };
 use crate::store::{ObjectStore, Upload, UploadPart};
 use crate::vfs::budget::Reservation;
@@ -49,12 +49,35 @@ impl Uploader {
         chunks: Vec<Bytes>,
         conditions: Conditions,
     ) -> StoreResult<ETag> {
-        let options = WriteOptions { conditions, ..WriteOptions::default() };
-        let payload = Payload::Chunks(chunks.clone());
         let _turn = self.turn().await;
-        let put = self.store.put_object(&target.bucket, &target.key, payload, options).await;
+        let put = |conditions| {
+            let options = WriteOptions { conditions, ..WriteOptions::default() };
+            let payload = Payload::Chunks(chunks.clone());
+            self.store.put_object(&target.bucket, &target.key, payload, options)
+        };
+        let mut written = put(conditions.clone()).await;
+        if is_unsupported(&written) {
+            self.check(target, &conditions).await?;
+            written = put(Conditions::default()).await;
+        }
         let expected = || Some(single_etag(chunks.iter().map(|chunk| &chunk[..])));
-        self.settle(target, put, expected).await
+        self.settle(target, written, expected).await
+    }
+
+    /// Looks whether a precondition holds, for servers that refuse to: weaker than theirs, since
+    /// somebody may come between this and the write.
+    async fn check(&self, target: &Target, conditions: &Conditions) -> StoreResult<()> {
+        let head = self.store.head_object(&target.bucket, &target.key, HeadObject::default()).await;
+        let there = match head {
+            Ok(head) => Some(head.etag),
+            Err(error) if error.kind == ErrorKind::NotFound => None,
+            Err(error) => return Err(error),
+        };
+        if is_met(conditions, there.as_ref()) {
+            return Ok(());
+        }
+        let message = "the object is not the one that was to be replaced";
+        Err(StoreError::new(ErrorKind::Precondition, "PreconditionFailed", message))
     }
 
     /// A write refused by its precondition may be our own, whose answer was lost and which the
@@ -158,9 +181,15 @@ impl MultipartUpload {
         self.parts.sort_by_key(|part| part.number);
         let (store, target) = (&self.shared.uploader.store, &self.shared.target);
         let id = self.shared.id().await?;
-        let options = CompleteMultipart { checksum: None, conditions };
-        let completed =
-            store.complete_multipart(self.shared.upload(id), self.parts.clone(), options).await;
+        let complete = |conditions| {
+            let options = CompleteMultipart { checksum: None, conditions };
+            store.complete_multipart(self.shared.upload(id), self.parts.clone(), options)
+        };
+        let mut completed = complete(conditions.clone()).await;
+        if is_unsupported(&completed) {
+            self.shared.uploader.check(target, &conditions).await?;
+            completed = complete(Conditions::default()).await;
+        }
         let expected = || multipart_etag(&self.parts);
         self.shared.uploader.settle(target, completed, expected).await
     }
@@ -230,6 +259,20 @@ impl Shared {
         }
         self.id().await
     }
+}
+
+fn is_unsupported(written: &StoreResult<Written>) -> bool {
+    written.as_ref().is_err_and(|error| error.kind == ErrorKind::Unsupported)
+}
+
+/// Whether a write may replace what is there.
+fn is_met(conditions: &Conditions, there: Option<&ETag>) -> bool {
+    let matches = |condition: &EtagCondition| match condition {
+        EtagCondition::Any => there.is_some(),
+        EtagCondition::Is(etag) => there == Some(etag),
+    };
+    conditions.if_match.as_ref().is_none_or(matches)
+        && !conditions.if_none_match.as_ref().is_some_and(matches)
 }
 
 fn joined(ended: Result<StoreResult<Part>, tokio::task::JoinError>) -> StoreResult<Part> {

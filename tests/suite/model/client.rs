@@ -113,6 +113,24 @@ impl Client {
         self.put(fh, 0, content).await
     }
 
+    /// Makes a file in the root and writes to it; [`Self::end`] closes it.
+    pub(super) async fn begin(&self, name: &str, content: &[u8]) -> Fh {
+        let how = OpenHow { write: true, truncate: true, ..OpenHow::default() };
+        let made = self.vfs.create(Ino::ROOT, name.as_bytes(), how).await;
+        let (_, opened) = made.expect("a new file");
+        let content = Bytes::copy_from_slice(content);
+        self.vfs.write(opened.fh, 0, content).await.expect("a write");
+        opened.fh
+    }
+
+    /// Closes a file, and tells what `close` tells.
+    pub(super) async fn end(&self, fh: Fh) -> Outcome {
+        let flushed = self.vfs.flush(fh).await;
+        // What `close` has told is not told again.
+        drop(self.vfs.release(fh).await);
+        flushed.map(|()| Vec::new()).map_err(|error| error.errno())
+    }
+
     async fn append(&self, path: &str, content: &[u8]) -> Result<Vec<u8>, VfsError> {
         let how = OpenHow { write: true, append: true, ..OpenHow::default() };
         let mut walk = self.walk(path).await?;

@@ -11,9 +11,10 @@ use pailfs::store::ObjectStore;
 use pailfs::store::error::{ErrorKind, StoreError};
 use pailfs::store::faulty::{Faulty, When};
 use pailfs::store::types::{ListUploads, Payload, WriteOptions};
+use rustix::io::Errno;
 
 use crate::model::client::Client;
-use crate::model::steps::Action;
+use crate::model::steps::{Action, Outcome};
 use crate::model::tree::{Node, Tree};
 use crate::model::{BUCKET, TTL, empty_bucket, in_virtual_time, mount};
 
@@ -122,6 +123,53 @@ async fn check_uploads(
     let is_excused = failed
         .is_some_and(|(operation, _)| matches!(*operation, "create_multipart" | "abort_multipart"));
     assert!(count == 0 || is_excused, "{context}: {count} uploads are left");
+}
+
+/// Writes a file while the server refuses the first conditional call of that name; what is
+/// there when the upload ends is `meanwhile`.
+async fn write_without_conditions(
+    operation: &str,
+    content: &[u8],
+    meanwhile: Option<&[u8]>,
+) -> (Outcome, Snapshot) {
+    let (store, clock) = empty_bucket().await;
+    let probe = Arc::new(Faulty::new(Arc::clone(&store)));
+    let client = mount(&(Arc::clone(&probe) as Arc<dyn ObjectStore>), &clock);
+    client.run(&put("new", content)).await.expect("nothing fails");
+    let calls = probe.calls();
+    let number = calls.iter().position(|(name, _)| *name == operation).expect("the call is made");
+
+    let (store, clock) = empty_bucket().await;
+    let faulty = Arc::new(Faulty::new(Arc::clone(&store)));
+    let refused = StoreError::new(ErrorKind::Unsupported, "NotImplemented", "no conditions here");
+    faulty.fail_call(number, refused, When::Before);
+    let client = mount(&(Arc::clone(&faulty) as Arc<dyn ObjectStore>), &clock);
+    let fh = client.begin("new", content).await;
+    if let Some(theirs) = meanwhile {
+        let payload = Payload::from(bytes::Bytes::from(theirs.to_vec()));
+        let written = store.put_object(BUCKET, "new", payload, WriteOptions::default()).await;
+        written.expect("the store takes it");
+    }
+    let told = client.end(fh).await;
+    (told, mount(&store, &clock).all().await)
+}
+
+#[test]
+fn a_server_without_conditions_is_written_to_after_a_look() {
+    for (operation, content) in
+        [("put_object", b"small".to_vec()), ("complete_multipart", large(1))]
+    {
+        in_virtual_time(async {
+            let (told, now) = write_without_conditions(operation, &content, None).await;
+            assert_eq!(told, Ok(Vec::new()), "{operation}");
+            assert!(now.get("new") == Some(&Node::File(content.clone())), "{operation}");
+
+            let theirs: &[u8] = b"theirs";
+            let (told, now) = write_without_conditions(operation, &content, Some(theirs)).await;
+            assert_eq!(told, Err(Errno::STALE), "{operation}");
+            assert!(now.get("new") == Some(&Node::File(theirs.to_vec())), "{operation}");
+        });
+    }
 }
 
 #[test]
