@@ -63,7 +63,12 @@ fn a_write_fails_in_time_and_the_mount_recovers() {
     check_is_io_error(&failed.expect_err("the server is gone"));
     drop(file);
     site.server_mut().resume();
-    assert_eq!(site.bucket.get("file").as_deref(), Some(b"old".as_slice()), "not torn");
+    // A child that another test starts in between closes its copy of the descriptor, which sends
+    // what was written so far; but never anything else.
+    let now = site.bucket.get("file").expect("the file");
+    let written = |at| if at < 20 << 20 { b'x' } else { b'y' };
+    let is_prefix = now.iter().enumerate().all(|(at, byte)| *byte == written(at));
+    assert!(now == b"old" || is_prefix, "torn: {} bytes", now.len());
     check_recovers(&site, &mount);
     until("the file can be written", Duration::from_secs(30), || {
         fs::write(mount.path("file"), "new").is_ok()

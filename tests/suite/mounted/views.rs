@@ -1,7 +1,7 @@
 //! What is mounted, and who sees what when.
 
 use std::fs::{self, File};
-use std::io::{Read, Write};
+use std::io::Read;
 use std::time::Duration;
 
 use rustix::io::Errno;
@@ -137,18 +137,25 @@ fn whoever_replaces_what_another_changed_is_told() {
     let (one, two) = (site.mount(&[]), site.mount(&[]));
     for by_another in ["changed", "removed"] {
         site.bucket.put("file", "first");
-        until("the file is there", SEEN, || fs::read(one.path("file")).is_ok());
-        let mut file = File::create(one.path("file")).expect("the file");
-        file.write_all(b"by one").expect("a write");
-        until("the other sees it", SEEN, || fs::read(two.path("file")).is_ok());
-        // By no other process: a child that starts closes its copy of the descriptor, which sends
-        // what was written.
-        match by_another {
-            "changed" => fs::write(two.path("file"), "by two").expect("a change"),
-            _ => fs::remove_file(two.path("file")).expect("a removal"),
-        }
-        check_errno(file.sync_all(), Errno::STALE);
-        drop(file);
+        check_seen(&one, "file", Some("first"));
+        check_seen(&two, "file", Some("first"));
+        // In one process that starts no other: a child that starts closes its copies of
+        // descriptors, which sends what was written.
+        let theirs = two.path("file");
+        let change = match by_another {
+            "changed" => format!("open('{}', 'w').write('by two')", theirs.display()),
+            _ => format!("os.remove('{}')", theirs.display()),
+        };
+        let script = format!(
+            "import os
+file = os.open('file', os.O_WRONLY | os.O_TRUNC)
+os.write(file, b'by one')
+{change}
+try: os.fsync(file)
+except OSError as error: print(os.strerror(error.errno))"
+        );
+        let told = one.shell(&format!("python3 -c \"{script}\"")).ok();
+        assert_eq!(told, "Stale file handle\n", "{by_another}");
         let now = (by_another == "changed").then(|| b"by two".to_vec());
         assert_eq!(site.bucket.get("file"), now, "{by_another}");
     }
