@@ -1,7 +1,6 @@
 //! The kernel's requests, one by one: decode, one call, reply. No decisions.
 //!
-//! What the file system has no answer for is refused here: attributes by name, links and
-//! special files. Every request that is not named is `ENOSYS`, which the kernel remembers.
+//! What the file system has no answer for is refused here: attributes by name and hard links. Every request that is not named is `ENOSYS`, which the kernel remembers.
 
 use std::ffi::OsStr;
 use std::io;
@@ -12,12 +11,11 @@ use std::time::SystemTime;
 
 use bytes::Bytes;
 use fuser::{
-    AccessFlags, BsdFileFlags, FileHandle, Filesystem, INodeNo, InitFlags, IoctlFlags,
-    KernelConfig, LockOwner, OpenFlags, RenameFlags, ReplyAttr, ReplyCreate, ReplyData,
-    ReplyDirectory, ReplyDirectoryPlus, ReplyEmpty, ReplyEntry, ReplyIoctl, ReplyOpen, ReplyStatfs,
-    ReplyWrite, ReplyXattr, Request, TimeOrNow, WriteFlags,
+    AccessFlags, BsdFileFlags, CopyFileRangeFlags, FileHandle, Filesystem, INodeNo, InitFlags,
+    IoctlFlags, KernelConfig, LockOwner, OpenFlags, RenameFlags, ReplyAttr, ReplyCreate, ReplyData,
+    ReplyDirectory, ReplyDirectoryPlus, ReplyEmpty, ReplyEntry, ReplyIoctl, ReplyLseek, ReplyOpen,
+    ReplyStatfs, ReplyWrite, ReplyXattr, Request, TimeOrNow, WriteFlags,
 };
-use rustix::fs::FileType;
 
 use crate::mount::convert;
 use crate::mount::reply::{DirectoryBuffer, Reply, SharedDirectory};
@@ -25,7 +23,7 @@ use crate::mount::run_op::{Bound, Runner, Subject};
 use crate::store::clock::Clock;
 use crate::vfs::Vfs;
 use crate::vfs::error::{VfsError, VfsResult};
-use crate::vfs::types::{Caller, DirEntry, Entry, Fh, Ino, Listing, OpenHow, SetAttr};
+use crate::vfs::types::{Creation, DirEntry, Entry, Fh, Ino, Kind, Listing, OpenHow, SetAttr};
 
 /// The largest request the kernel makes.
 const WRITE_BYTES_MAX: u32 = 1 << 20;
@@ -103,16 +101,12 @@ fn owned(name: &OsStr) -> Arc<[u8]> {
 }
 
 /// `mknod(2)` of a regular file: a file that is created and closed.
-async fn make_file(vfs: &Vfs, parent: Ino, name: &[u8]) -> VfsResult<Entry> {
+async fn make_file(vfs: &Vfs, parent: Ino, name: &[u8], creation: Creation) -> VfsResult<Entry> {
     let how = OpenHow { write: true, exclusive: true, ..OpenHow::default() };
-    let (entry, opened) = vfs.create(parent, name, how).await?;
-    let flushed = vfs.flush(opened.fh).await;
+    let (entry, opened) = vfs.create(parent, name, how, creation).await?;
+    let synced = vfs.fsync(opened.fh).await;
     vfs.release(opened.fh).await?;
-    flushed.map(|()| entry)
-}
-
-async fn refused(what: &str) -> VfsResult<Entry> {
-    Err(VfsError::NotPermitted(format!("a bucket keeps no {what}")))
+    synced.map(|()| entry)
 }
 
 impl Filesystem for Adapter {
@@ -140,36 +134,49 @@ impl Filesystem for Adapter {
 
     fn mknod(
         &self,
-        _request: &Request,
+        request: &Request,
         parent: INodeNo,
         name: &OsStr,
         mode: u32,
-        _umask: u32,
-        _device: u32,
+        umask: u32,
+        device: u32,
         reply: ReplyEntry,
     ) {
         let (vfs, name) = (self.vfs(), owned(name));
         let subject = Subject::of_name("mknod", parent.0, &name);
-        if FileType::from_raw_mode(mode) == FileType::RegularFile {
-            let operation = async move { make_file(&vfs, Ino(parent.0), &name).await };
-            self.transfer(subject, operation, reply);
-        } else {
-            self.answer(subject, refused("device files, pipes and sockets"), reply);
-        }
+        let creation = convert::creation(request, mode, umask);
+        let Some(special) = convert::special(mode, device) else {
+            return reply.error(fuser::Errno::EINVAL);
+        };
+        let operation = async move {
+            match special.kind {
+                Kind::File => make_file(&vfs, Ino(parent.0), &name, creation).await,
+                _ => vfs.mknod(Ino(parent.0), &name, special, creation).await,
+            }
+        };
+        self.transfer(subject, operation, reply);
+    }
+
+    fn readlink(&self, _request: &Request, ino: INodeNo, reply: ReplyData) {
+        let vfs = self.vfs();
+        let subject = Subject::of("readlink", ino.0);
+        self.answer(subject, async move { vfs.readlink(Ino(ino.0)).await }, reply);
     }
 
     fn mkdir(
         &self,
-        _request: &Request,
+        request: &Request,
         parent: INodeNo,
         name: &OsStr,
-        _mode: u32,
-        _umask: u32,
+        mode: u32,
+        umask: u32,
         reply: ReplyEntry,
     ) {
         let (vfs, name) = (self.vfs(), owned(name));
         let subject = Subject::of_name("mkdir", parent.0, &name);
-        self.answer(subject, async move { vfs.mkdir(Ino(parent.0), &name).await }, reply);
+        let creation = convert::creation(request, mode, umask);
+        let operation = async move { vfs.mkdir(Ino(parent.0), &name, creation).await };
+        self.answer(subject, operation, reply);
     }
 
     fn unlink(&self, _request: &Request, parent: INodeNo, name: &OsStr, reply: ReplyEmpty) {
@@ -186,14 +193,18 @@ impl Filesystem for Adapter {
 
     fn symlink(
         &self,
-        _request: &Request,
+        request: &Request,
         parent: INodeNo,
         name: &OsStr,
-        _target: &Path,
+        target: &Path,
         reply: ReplyEntry,
     ) {
-        let subject = Subject::of_name("symlink", parent.0, &owned(name));
-        self.answer(subject, refused("symbolic links"), reply);
+        let (vfs, name, target) = (self.vfs(), owned(name), owned(target.as_os_str()));
+        let subject = Subject::of_name("symlink", parent.0, &name);
+        let creation = convert::creation(request, 0, 0);
+        let operation =
+            async move { vfs.symlink(Ino(parent.0), &name, &target, creation).await };
+        self.transfer(subject, operation, reply);
     }
 
     fn link(
@@ -205,7 +216,11 @@ impl Filesystem for Adapter {
         reply: ReplyEntry,
     ) {
         let subject = Subject::of_name("link", directory.0, &owned(name));
-        self.answer(subject, refused("hard links"), reply);
+        let refused = async {
+            let message = "S3 has no hard links: an object has one key";
+            Err::<Entry, _>(VfsError::NotPermitted(message.to_owned()))
+        };
+        self.answer(subject, refused, reply);
     }
 
     fn rename(
@@ -239,7 +254,7 @@ impl Filesystem for Adapter {
 
     fn setattr(
         &self,
-        _request: &Request,
+        request: &Request,
         ino: INodeNo,
         mode: Option<u32>,
         uid: Option<u32>,
@@ -263,13 +278,14 @@ impl Filesystem for Adapter {
             atime: atime.map(|time| convert::time(time, &self.clock)),
             mtime: mtime.map(|time| convert::time(time, &self.clock)),
         };
-        let (vfs, fh) = (self.vfs(), fh.map(|fh| Fh(fh.0)));
+        let (vfs, fh, caller) = (self.vfs(), fh.map(|fh| Fh(fh.0)), convert::caller(request));
         let subject = Subject::of("setattr", ino.0);
-        self.transfer(subject, async move { vfs.setattr(Ino(ino.0), fh, change).await }, reply);
+        let operation = async move { vfs.setattr(Ino(ino.0), fh, change, caller).await };
+        self.transfer(subject, operation, reply);
     }
 
     fn access(&self, request: &Request, ino: INodeNo, mask: AccessFlags, reply: ReplyEmpty) {
-        let caller = Caller { uid: request.uid(), gid: request.gid(), pid: request.pid() };
+        let caller = convert::caller(request);
         let (vfs, mask) = (self.vfs(), mask.bits().cast_unsigned());
         let subject = Subject::of("access", ino.0);
         self.answer(subject, async move { vfs.access(Ino(ino.0), caller, mask).await }, reply);
@@ -319,25 +335,29 @@ impl Filesystem for Adapter {
 
     // Files.
 
-    fn open(&self, _request: &Request, ino: INodeNo, flags: OpenFlags, reply: ReplyOpen) {
+    fn open(&self, request: &Request, ino: INodeNo, flags: OpenFlags, reply: ReplyOpen) {
         let (vfs, how) = (self.vfs(), convert::open_how(flags.0));
+        let privilege = convert::caller(request).privilege();
         let subject = Subject::of("open", ino.0);
-        self.transfer(subject, async move { vfs.open(Ino(ino.0), how).await }, reply);
+        let operation = async move { vfs.open(Ino(ino.0), how, privilege).await };
+        self.transfer(subject, operation, reply);
     }
 
     fn create(
         &self,
-        _request: &Request,
+        request: &Request,
         parent: INodeNo,
         name: &OsStr,
-        _mode: u32,
-        _umask: u32,
+        mode: u32,
+        umask: u32,
         flags: i32,
         reply: ReplyCreate,
     ) {
         let (vfs, name, how) = (self.vfs(), owned(name), convert::open_how(flags));
+        let creation = convert::creation(request, mode, umask);
         let subject = Subject::of_name("create", parent.0, &name);
-        self.transfer(subject, async move { vfs.create(Ino(parent.0), &name, how).await }, reply);
+        let operation = async move { vfs.create(Ino(parent.0), &name, how, creation).await };
+        self.transfer(subject, operation, reply);
     }
 
     fn read(
@@ -363,7 +383,7 @@ impl Filesystem for Adapter {
         fh: FileHandle,
         offset: u64,
         data: &[u8],
-        _write_flags: WriteFlags,
+        write_flags: WriteFlags,
         _flags: OpenFlags,
         _owner: Option<LockOwner>,
         reply: ReplyWrite,
@@ -372,9 +392,68 @@ impl Filesystem for Adapter {
         // The buffer is the session's, and holds the next request as soon as this returns.
         let (vfs, data) = (self.vfs(), Bytes::copy_from_slice(data));
         let subject = Subject::of("write", ino.0);
+        let privilege = convert::write_privilege(write_flags);
         let operation = async move {
-            vfs.write(Fh(fh.0), offset, data).await?;
+            vfs.write(Fh(fh.0), offset, data, privilege).await?;
             Ok(bytes_written)
+        };
+        self.transfer(subject, operation, reply);
+    }
+
+    fn fallocate(
+        &self,
+        _request: &Request,
+        ino: INodeNo,
+        fh: FileHandle,
+        offset: u64,
+        length: u64,
+        mode: i32,
+        reply: ReplyEmpty,
+    ) {
+        let Some(allocation) = convert::allocation(mode) else {
+            return reply.error(fuser::Errno::EOPNOTSUPP);
+        };
+        let (vfs, range) = (self.vfs(), offset..offset.saturating_add(length));
+        let subject = Subject::of("fallocate", ino.0);
+        let operation = async move { vfs.fallocate(Fh(fh.0), range, allocation).await };
+        self.transfer(subject, operation, reply);
+    }
+
+    fn lseek(
+        &self,
+        _request: &Request,
+        ino: INodeNo,
+        fh: FileHandle,
+        offset: i64,
+        whence: i32,
+        reply: ReplyLseek,
+    ) {
+        let (Some(seek), Ok(offset)) = (convert::seek(whence), u64::try_from(offset)) else {
+            return reply.error(fuser::Errno::EINVAL);
+        };
+        let vfs = self.vfs();
+        let subject = Subject::of("lseek", ino.0);
+        self.answer(subject, async move { vfs.lseek(Fh(fh.0), offset, seek).await }, reply);
+    }
+
+    fn copy_file_range(
+        &self,
+        _request: &Request,
+        ino: INodeNo,
+        fh: FileHandle,
+        offset: u64,
+        _to_ino: INodeNo,
+        to_fh: FileHandle,
+        to_offset: u64,
+        length: u64,
+        _flags: CopyFileRangeFlags,
+        reply: ReplyWrite,
+    ) {
+        let vfs = self.vfs();
+        let subject = Subject::of("copy_file_range", ino.0);
+        let operation = async move {
+            let (from, to) = ((Fh(fh.0), offset), (Fh(to_fh.0), to_offset));
+            vfs.copy_file_range(from, to, length).await
         };
         self.transfer(subject, operation, reply);
     }

@@ -5,12 +5,15 @@
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use fuser::{FileAttr, FileType, FopenFlags, INodeNo, RenameFlags, TimeOrNow};
-use rustix::fs::OFlags;
+use fuser::{FileAttr, FileType, FopenFlags, INodeNo, RenameFlags, Request, TimeOrNow, WriteFlags};
+use rustix::fs::{FallocateFlags, OFlags};
 use rustix::io::Errno;
 
 use crate::store::clock::Clock;
-use crate::vfs::types::{Attr, Ino, Kind, OpenHow, Opened, Replace};
+use crate::vfs::types::{
+    Allocation, Attr, Caller, Creation, Grow, Ino, Kind, OpenHow, Opened, Privilege, Replace, Seek,
+    Special,
+};
 
 /// What `st_blocks` counts in, whatever the block size is.
 const STAT_BLOCK_BYTES: u64 = 512;
@@ -29,10 +32,10 @@ pub(super) fn file_attr(attr: &Attr) -> FileAttr {
         crtime: attr.ctime,
         kind: file_type(attr.kind),
         perm: u16::try_from(permissions(attr.mode)).unwrap_or(0),
-        nlink: link_count(attr.kind),
+        nlink: attr.links,
         uid: attr.uid,
         gid: attr.gid,
-        rdev: 0,
+        rdev: u32::try_from(attr.device).unwrap_or(0),
         blksize: attr.block_bytes,
         flags: 0,
     }
@@ -51,6 +54,8 @@ pub(super) fn bare_attr(ino: Ino, kind: Kind) -> FileAttr {
         mode: 0,
         uid: 0,
         gid: 0,
+        links: 1,
+        device: 0,
         block_bytes: 0,
     })
 }
@@ -59,14 +64,68 @@ pub(super) fn file_type(kind: Kind) -> FileType {
     match kind {
         Kind::File => FileType::RegularFile,
         Kind::Directory => FileType::Directory,
+        Kind::Symlink => FileType::Symlink,
+        Kind::Fifo => FileType::NamedPipe,
+        Kind::Socket => FileType::Socket,
+        Kind::CharDevice => FileType::CharDevice,
+        Kind::BlockDevice => FileType::BlockDevice,
     }
 }
 
-/// A directory has two names at least: its own and its `.`.
-fn link_count(kind: Kind) -> u32 {
-    match kind {
-        Kind::File => 1,
-        Kind::Directory => 2,
+/// What `mknod(2)` is to make; `None` for what only other calls make.
+pub(super) fn special(mode: u32, device: u32) -> Option<Special> {
+    use rustix::fs::FileType as Mode;
+    let kind = match Mode::from_raw_mode(mode) {
+        Mode::RegularFile => Kind::File,
+        Mode::Fifo => Kind::Fifo,
+        Mode::Socket => Kind::Socket,
+        Mode::CharacterDevice => Kind::CharDevice,
+        Mode::BlockDevice => Kind::BlockDevice,
+        Mode::Directory | Mode::Symlink | Mode::Unknown => return None,
+    };
+    Some(Special { kind, device: u64::from(device) })
+}
+
+/// `None` for what the kernel answers itself.
+pub(super) fn seek(whence: i32) -> Option<Seek> {
+    /// `SEEK_DATA` and `SEEK_HOLE` of `<unistd.h>`.
+    const SEEK_DATA: i32 = 3;
+    const SEEK_HOLE: i32 = 4;
+    match whence {
+        SEEK_DATA => Some(Seek::Data),
+        SEEK_HOLE => Some(Seek::Hole),
+        _ => None,
+    }
+}
+
+pub(super) fn caller(request: &Request) -> Caller {
+    Caller { uid: request.uid(), gid: request.gid(), pid: request.pid() }
+}
+
+/// Who makes a thing, and with which of the bits that were asked for.
+pub(super) fn creation(request: &Request, mode: u32, umask: u32) -> Creation {
+    let mode = permissions(mode) & !umask;
+    Creation { uid: request.uid(), gid: request.gid(), mode }
+}
+
+/// `FUSE_WRITE_KILL_SUIDGID`: the kernel leaves it to us.
+pub(super) fn write_privilege(flags: WriteFlags) -> Privilege {
+    if flags.contains(WriteFlags::FUSE_WRITE_KILL_SUIDGID) {
+        Privilege::Dropped
+    } else {
+        Privilege::Kept
+    }
+}
+
+/// What `fallocate(2)` is to do; `None` for modes that no object can have.
+pub(super) fn allocation(mode: i32) -> Option<Allocation> {
+    let flags = FallocateFlags::from_bits_retain(mode.cast_unsigned());
+    let resize = if flags.contains(FallocateFlags::KEEP_SIZE) { Grow::Never } else { Grow::AsNeeded };
+    match flags.difference(FallocateFlags::KEEP_SIZE) {
+        rest if rest.is_empty() => Some(Allocation::Allocate(resize)),
+        rest if rest == FallocateFlags::ZERO_RANGE => Some(Allocation::Zero(resize)),
+        rest if rest == FallocateFlags::PUNCH_HOLE => Some(Allocation::Zero(Grow::Never)),
+        _ => None,
     }
 }
 
@@ -175,6 +234,29 @@ mod tests {
             FopenFlags::FOPEN_KEEP_CACHE | FopenFlags::FOPEN_NOFLUSH
         );
         assert_eq!(open_flags(&Opened { direct_io: true, ..plain }), FopenFlags::FOPEN_DIRECT_IO);
+    }
+
+    #[test]
+    fn fallocate_allocates_or_makes_zeros() {
+        let flags = |flags: FallocateFlags| allocation(flags.bits().cast_signed());
+        let keep = FallocateFlags::KEEP_SIZE;
+        assert_eq!(allocation(0), Some(Allocation::Allocate(Grow::AsNeeded)));
+        assert_eq!(flags(keep), Some(Allocation::Allocate(Grow::Never)));
+        let punch = FallocateFlags::PUNCH_HOLE;
+        assert_eq!(flags(keep | punch), Some(Allocation::Zero(Grow::Never)));
+        let zero = FallocateFlags::ZERO_RANGE;
+        assert_eq!(flags(zero), Some(Allocation::Zero(Grow::AsNeeded)));
+        assert_eq!(flags(keep | zero), Some(Allocation::Zero(Grow::Never)));
+        assert_eq!(flags(FallocateFlags::COLLAPSE_RANGE), None);
+    }
+
+    #[test]
+    fn mknod_makes_what_is_not_a_directory_nor_a_link() {
+        let fifo = Special { kind: Kind::Fifo, device: 0 };
+        assert_eq!(special(0o010_644, 0), Some(fifo));
+        let device = Special { kind: Kind::BlockDevice, device: 0x801 };
+        assert_eq!(special(0o060_600, 0x801), Some(device));
+        assert_eq!(special(0o040_755, 0), None);
     }
 
     #[test]

@@ -9,7 +9,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use fuser::{
     FileHandle, Generation, INodeNo, ReplyAttr, ReplyCreate, ReplyData, ReplyDirectory,
-    ReplyDirectoryPlus, ReplyEmpty, ReplyEntry, ReplyOpen, ReplyStatfs, ReplyWrite,
+    ReplyDirectoryPlus, ReplyEmpty, ReplyEntry, ReplyLseek, ReplyOpen, ReplyStatfs, ReplyWrite,
 };
 use rustix::io::Errno;
 
@@ -106,6 +106,16 @@ impl Reply<Bytes> for ReplyData {
 impl Reply<u32> for ReplyWrite {
     fn succeed(self, bytes_written: u32) {
         self.written(bytes_written);
+    }
+
+    fn refuse(self, errno: Errno) {
+        self.error(convert::fuse_errno(errno));
+    }
+}
+
+impl Reply<u64> for ReplyLseek {
+    fn succeed(self, offset: u64) {
+        self.offset(offset.cast_signed());
     }
 
     fn refuse(self, errno: Errno) {

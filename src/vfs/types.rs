@@ -23,6 +23,11 @@ pub struct Fh(pub u64);
 pub enum Kind {
     File,
     Directory,
+    Symlink,
+    Fifo,
+    Socket,
+    CharDevice,
+    BlockDevice,
 }
 
 /// What `stat(2)` tells.
@@ -39,6 +44,10 @@ pub struct Attr {
     pub mode: u32,
     pub uid: u32,
     pub gid: u32,
+    /// `st_nlink`: zero where the name is gone.
+    pub links: u32,
+    /// `st_rdev`: which device a device node stands for, zero for anything else.
+    pub device: u64,
     /// `st_blksize`.
     pub block_bytes: u32,
 }
@@ -67,6 +76,31 @@ pub struct Caller {
     pub pid: u32,
 }
 
+impl Caller {
+    /// Only the superuser's changes leave set-user-id bits alone (`CAP_FSETID`).
+    #[must_use]
+    pub fn privilege(&self) -> Privilege {
+        if self.uid == 0 { Privilege::Kept } else { Privilege::Dropped }
+    }
+}
+
+/// Who makes a thing, and with which permissions.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Creation {
+    pub uid: u32,
+    pub gid: u32,
+    /// Permission bits, less those that the umask takes away.
+    pub mode: u32,
+}
+
+/// What a special file is: its kind, and for a device node its number.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Special {
+    pub kind: Kind,
+    /// `st_rdev`.
+    pub device: u64,
+}
+
 /// How a file is opened, as the flags of `open(2)` say it.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub struct OpenHow {
@@ -88,6 +122,14 @@ pub struct Opened {
     pub direct_io: bool,
     /// Nothing was opened for writing, so `close` needs no FLUSH.
     pub no_flush: bool,
+}
+
+/// Whether set-user-id and set-group-id bits survive a change of the file.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Privilege {
+    Kept,
+    /// Whoever makes the change has no right to keep them.
+    Dropped,
 }
 
 /// What `setattr` is to change; `None` leaves it.
@@ -127,6 +169,29 @@ pub enum Listing {
     Names,
     /// READDIRPLUS: names with their attributes, each counted as a lookup.
     Entries,
+}
+
+/// Whether a file may become longer by what is done beyond its end.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Grow {
+    AsNeeded,
+    Never,
+}
+
+/// What `fallocate(2)` is to do with a range.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Allocation {
+    /// There is room for it.
+    Allocate(Grow),
+    /// It becomes zeros: a hole.
+    Zero(Grow),
+}
+
+/// What `lseek(2)` looks for, from an offset on.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Seek {
+    Data,
+    Hole,
 }
 
 /// Whether `rename(2)` may replace what stands under the new name.

@@ -7,38 +7,123 @@
 //!
 //! [`Clock::monotonic`]: crate::store::clock::Clock::monotonic
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
+use std::ops::Bound;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use crate::store::types::{ETag, ObjectHead};
+use crate::store::types::ETag;
+use crate::vfs::namespace::posix::Posix;
+use crate::vfs::types::Kind;
 
 /// A directory with more names than this is listed anew each time it is read, so that what is
 /// remembered of it stays in bounds: about 200 bytes a name.
 pub const NAMES_MAX: usize = 50_000;
 
-/// What S3 says of an object, as far as a listing does.
+/// The attributes of at most so many names are asked for at once, ahead of a program that wants
+/// them one by one.
+const ATTRIBUTES_AHEAD_MAX: usize = 256;
+
+/// An object longer than this is no symbolic link (`PATH_MAX`, less the NUL), and one with bytes
+/// no other special file.
+pub const SPECIAL_BYTES_MAX: u64 = 4095;
+
+/// What S3 says of an object.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Facts {
     pub etag: ETag,
     /// Bytes.
     pub size: u64,
     pub last_modified: SystemTime,
+    pub posix: Asked,
 }
 
-impl From<&ObjectHead> for Facts {
-    fn from(head: &ObjectHead) -> Self {
-        Self { etag: head.etag.clone(), size: head.size, last_modified: head.last_modified }
+/// What S3 says of a directory.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct DirectoryFacts {
+    /// When it was made, where that is known: a bucket, or a marker.
+    pub made_at: Option<SystemTime>,
+    pub posix: Asked,
+}
+
+/// What the metadata of an object say of owner, mode and times. A listing does not tell them.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub enum Asked {
+    #[default]
+    NotYet,
+    /// Asked so long after the object was written that a later change would show in its time.
+    Settled(Arc<Posix>),
+    /// Asked while the object was so new that a later change may have the same time.
+    Fresh(Arc<Posix>),
+}
+
+impl Asked {
+    /// `None` where nobody has asked.
+    #[must_use]
+    pub fn posix(&self) -> Option<&Arc<Posix>> {
+        match self {
+            Self::NotYet => None,
+            Self::Settled(posix) | Self::Fresh(posix) => Some(posix),
+        }
     }
+}
+
+impl Facts {
+    /// Whether it may be something else than a plain file, for all that is known.
+    #[must_use]
+    pub fn is_uncertain(&self) -> bool {
+        self.posix == Asked::NotYet && self.size <= SPECIAL_BYTES_MAX
+    }
+
+    /// Whether what was asked of `before` is true of these as well.
+    fn continues(&self, before: &Self) -> bool {
+        matches!(before.posix, Asked::Settled(_))
+            && self.etag == before.etag
+            && whole_seconds(self.last_modified) == whole_seconds(before.last_modified)
+    }
+}
+
+/// The precision of `LastModified` in an HTTP header; a listing's may be finer.
+fn whole_seconds(time: SystemTime) -> u64 {
+    time.duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_secs())
 }
 
 /// What stands under a name.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Known {
     Absent,
+    /// An object: a file, a symbolic link or another special file.
     File(Facts),
-    /// With the time it was made, where that is known: a bucket's.
-    Directory(Option<SystemTime>),
+    Directory(DirectoryFacts),
+}
+
+impl Known {
+    /// A directory of which nothing more is known.
+    #[must_use]
+    pub fn directory() -> Self {
+        Self::Directory(DirectoryFacts::default())
+    }
+
+    #[must_use]
+    pub fn posix(&self) -> Option<&Arc<Posix>> {
+        match self {
+            Self::Absent => None,
+            Self::File(facts) => facts.posix.posix(),
+            Self::Directory(facts) => facts.posix.posix(),
+        }
+    }
+
+    /// What kind of thing it is; an object of which nobody asked more is a file.
+    #[must_use]
+    pub fn kind(&self) -> Kind {
+        match self {
+            Self::Directory(_) => Kind::Directory,
+            Self::Absent | Self::File(_) => match self.posix().and_then(|posix| posix.kind) {
+                None | Some(Kind::Directory) => Kind::File,
+                Some(kind) => kind,
+            },
+        }
+    }
 }
 
 /// What is remembered of a name.
@@ -59,6 +144,28 @@ pub enum Marker {
     Absent,
 }
 
+/// Whose attributes are to be asked for, when somebody wants those of one name.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Claim {
+    /// They are known, and may be believed for so long.
+    Known(Known, Duration),
+    /// Somebody is asking.
+    Asked,
+    /// Of these, by whoever claims; the name itself is the first.
+    Ask(Vec<Arc<str>>),
+    /// The name itself is no longer fresh.
+    Unknown,
+}
+
+/// Names whose attributes are being asked for, and how far a program that wants one after the
+/// other has come.
+#[derive(Debug, Default)]
+struct Asking {
+    names: HashSet<Arc<str>>,
+    last: Option<Arc<str>>,
+    window: usize,
+}
+
 /// The names of one directory.
 #[derive(Debug, Default)]
 pub struct Names {
@@ -68,6 +175,7 @@ pub struct Names {
     marker: Marker,
     /// How often what S3 said was forgotten: a listing under way then no longer tells all.
     forgotten: u64,
+    asking: Asking,
 }
 
 /// A listing under way, from [`Names::begin_listing`].
@@ -84,6 +192,19 @@ pub struct Begun {
 pub fn freshness(asked_at: Duration, now: Duration, ttl: Duration) -> Option<Duration> {
     let age = now.saturating_sub(asked_at);
     (age < ttl).then(|| ttl - age)
+}
+
+/// `now` with what was asked before, where that is still true. A directory's attributes are
+/// believed for as long as its name is asked for anew.
+fn still_asked(now: Known, before: &Known) -> Known {
+    match (now, before) {
+        (Known::File(facts), Known::File(before))
+            if facts.posix == Asked::NotYet && facts.continues(before) =>
+        {
+            Known::File(Facts { posix: before.posix.clone(), ..facts })
+        }
+        (now, _) => now,
+    }
 }
 
 impl Names {
@@ -119,6 +240,10 @@ impl Names {
         if self.by_name.len() >= NAMES_MAX && !self.by_name.contains_key(name) {
             self.forget_unpinned();
         }
+        let known = match self.by_name.get(name) {
+            Some(child) => still_asked(known, &child.known),
+            None => known,
+        };
         let child = Child { known, asked_at: Some(asked_at), pinned: false };
         self.by_name.insert(Arc::clone(name), child);
     }
@@ -205,6 +330,63 @@ impl Names {
         })
     }
 
+    /// Takes on asking for the attributes of `name`, and where a program goes through the names
+    /// in order also of those that come next, twice as many each time.
+    pub fn claim(&mut self, name: &Arc<str>, now: Duration, ttl: Duration) -> Claim {
+        let Some((known, left)) = self.find(name, now, ttl) else { return Claim::Unknown };
+        if known == Known::Absent || known.posix().is_some() {
+            return Claim::Known(known, left);
+        }
+        if self.asking.names.contains(name) {
+            return Claim::Asked;
+        }
+        let continues = self.asking.last.clone().is_some_and(|last| {
+            self.without_attributes(Bound::Excluded(&*last), now, ttl).next() == Some(name)
+        });
+        let window = if continues { self.asking.window * 2 } else { 1 };
+        let window = window.min(ATTRIBUTES_AHEAD_MAX);
+        let names = self.without_attributes(Bound::Included(&**name), now, ttl);
+        let names: Vec<_> = names.take(window).cloned().collect();
+        self.asking.window = window;
+        self.asking.last = names.last().cloned();
+        self.asking.names.extend(names.iter().cloned());
+        Claim::Ask(names)
+    }
+
+    /// Whoever claimed these has asked, or has given up.
+    pub fn disclaim(&mut self, names: &[Arc<str>]) {
+        for name in names {
+            self.asking.names.remove(name);
+        }
+    }
+
+    /// What was remembered elsewhere of the attributes of just this object.
+    pub fn recall(&mut self, name: &str, facts: &Facts, posix: Arc<Posix>) {
+        if let Some(child) = self.by_name.get_mut(name)
+            && let Known::File(known) = &mut child.known
+            && known == facts
+        {
+            known.posix = Asked::Settled(posix);
+        }
+    }
+
+    fn without_attributes(
+        &self,
+        from: Bound<&str>,
+        now: Duration,
+        ttl: Duration,
+    ) -> impl Iterator<Item = &Arc<str>> {
+        let range = self.by_name.range::<str, _>((from, Bound::Unbounded));
+        range
+            .filter(move |(name, child)| {
+                let is_fresh = child.asked_at.is_some_and(|at| freshness(at, now, ttl).is_some());
+                let is_there = child.known != Known::Absent;
+                is_fresh && is_there && !self.asking.names.contains(*name)
+            })
+            .filter(|(_, child)| child.known.posix().is_none())
+            .map(|(name, _)| name)
+    }
+
     /// Forgets what S3 said.
     pub fn forget_unpinned(&mut self) {
         self.by_name.retain(|_, child| child.pinned);
@@ -226,7 +408,7 @@ mod tests {
 
     fn file(size: u64) -> Known {
         let last_modified = SystemTime::UNIX_EPOCH;
-        Known::File(Facts { etag: ETag::new("e"), size, last_modified })
+        Known::File(Facts { etag: ETag::new("e"), size, last_modified, posix: Asked::NotYet })
     }
 
     fn name(text: &str) -> Arc<str> {
@@ -320,6 +502,64 @@ mod tests {
         names.forget_unpinned();
         names.listed(begun, Marker::Absent);
         assert_eq!(names.find("a", at(20), TTL), None);
+    }
+
+    fn asked(posix: Posix) -> Asked {
+        Asked::Settled(Arc::new(posix))
+    }
+
+    fn claimed(names: &mut Names, first: &str) -> Vec<String> {
+        match names.claim(&name(first), at(20), TTL) {
+            Claim::Ask(asked) => asked.iter().map(ToString::to_string).collect(),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn attributes_are_asked_ahead_of_whoever_wants_one_after_the_other() {
+        let mut names = Names::default();
+        for index in 0..20 {
+            names.learn(&name(&format!("n{index:02}")), file(1), at(10));
+        }
+        assert_eq!(claimed(&mut names, "n00"), ["n00"]);
+        assert_eq!(claimed(&mut names, "n01"), ["n01", "n02"]);
+        assert_eq!(names.claim(&name("n02"), at(20), TTL), Claim::Asked);
+        assert_eq!(claimed(&mut names, "n03"), ["n03", "n04", "n05", "n06"]);
+        assert_eq!(claimed(&mut names, "n17"), ["n17"]);
+    }
+
+    #[test]
+    fn whose_attributes_are_known_or_being_asked_is_not_asked_again() {
+        let mut names = Names::default();
+        for text in ["a", "b", "c"] {
+            names.learn(&name(text), file(1), at(10));
+        }
+        let Known::File(facts) = file(1) else { panic!("a file") };
+        names.recall("b", &facts, Arc::default());
+        assert_eq!(claimed(&mut names, "a"), ["a"]);
+        assert!(matches!(names.claim(&name("b"), at(20), TTL), Claim::Known(..)));
+        names.disclaim(&[name("a")]);
+        assert_eq!(claimed(&mut names, "a"), ["a"]);
+        assert_eq!(names.claim(&name("a"), at(2000), TTL), Claim::Unknown);
+    }
+
+    #[test]
+    fn attributes_are_kept_as_long_as_a_listing_tells_the_same_object() {
+        let mut names = Names::default();
+        let mode = Posix { mode: Some(0o600), ..Posix::default() };
+        let with = |etag: &str, posix: Asked| {
+            let last_modified = SystemTime::UNIX_EPOCH;
+            Known::File(Facts { etag: ETag::new(etag), size: 1, last_modified, posix })
+        };
+        names.learn(&name("a"), with("e", asked(mode.clone())), at(10));
+        names.learn(&name("a"), with("e", Asked::NotYet), at(20));
+        assert_eq!(names.last_known("a"), Some(&with("e", asked(mode.clone()))));
+        names.learn(&name("a"), with("other", Asked::NotYet), at(30));
+        assert_eq!(names.last_known("a"), Some(&with("other", Asked::NotYet)));
+        let fresh = Asked::Fresh(Arc::new(mode));
+        names.learn(&name("a"), with("other", fresh), at(40));
+        names.learn(&name("a"), with("other", Asked::NotYet), at(50));
+        assert_eq!(names.last_known("a"), Some(&with("other", Asked::NotYet)));
     }
 
     #[test]

@@ -8,11 +8,15 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::SystemTime;
+
+use tokio::sync::Notify;
 
 use crate::store::types::ETag;
 use crate::vfs::error::{VfsError, VfsResult};
 use crate::vfs::namespace::directory::Names;
 use crate::vfs::namespace::names::DirPrefix;
+use crate::vfs::namespace::posix::Posix;
 use crate::vfs::types::{Ino, Kind};
 
 /// Where a thing is in S3.
@@ -28,16 +32,6 @@ pub enum Location {
         bucket: Arc<str>,
         key: Arc<str>,
     },
-}
-
-impl Location {
-    #[must_use]
-    pub fn kind(&self) -> Kind {
-        match self {
-            Self::Account | Self::Directory { .. } => Kind::Directory,
-            Self::File { .. } => Kind::File,
-        }
-    }
 }
 
 /// Where a thing is in the tree and in S3.
@@ -58,13 +52,32 @@ pub struct Inode {
     names: Mutex<Names>,
     /// The version of the file whose pages the kernel may have.
     pages_of: Mutex<Option<ETag>>,
+    own: Mutex<Own>,
+    /// Somebody who asked for attributes of names in it has them.
+    pub attributes_arrived: Notify,
+}
+
+/// What this mount alone knows of a directory.
+#[derive(Clone, Debug, Default)]
+pub struct Own {
+    /// When a name in it was made or removed here.
+    pub changed_at: Option<SystemTime>,
+    /// Owner, mode and times of a directory that has no key to keep them under: the root of a
+    /// bucket, and that of all buckets.
+    pub posix: Option<Arc<Posix>>,
 }
 
 impl Inode {
-    fn new(ino: Ino, place: Place) -> Arc<Self> {
-        let kind = place.location.kind();
-        let (names, pages_of) = (Mutex::default(), Mutex::default());
-        Arc::new(Self { ino, kind, place: Mutex::new(place), names, pages_of })
+    fn new(ino: Ino, kind: Kind, place: Place) -> Arc<Self> {
+        Arc::new(Self {
+            ino,
+            kind,
+            place: Mutex::new(place),
+            names: Mutex::default(),
+            pages_of: Mutex::default(),
+            own: Mutex::default(),
+            attributes_arrived: Notify::new(),
+        })
     }
 
     /// Where it is now.
@@ -79,6 +92,14 @@ impl Inode {
         before.as_ref() == Some(etag)
     }
 
+    /// What was the version `before` is `now` another of the same bytes.
+    pub fn renew_pages(&self, before: &ETag, now: &ETag) {
+        let mut pages_of = lock(&self.pages_of);
+        if pages_of.as_ref() == Some(before) {
+            *pages_of = Some(now.clone());
+        }
+    }
+
     /// The pages that the kernel may have are of no version.
     pub fn forget_pages(&self) {
         *lock(&self.pages_of) = None;
@@ -88,6 +109,26 @@ impl Inode {
     #[must_use]
     pub fn has_pages_of_other(&self, etag: &ETag) -> bool {
         lock(&self.pages_of).as_ref().is_some_and(|version| version != etag)
+    }
+
+    #[must_use]
+    pub fn own(&self) -> Own {
+        lock(&self.own).clone()
+    }
+
+    /// A name in it was made or removed.
+    pub fn note_changed(&self, at: SystemTime) {
+        lock(&self.own).changed_at = Some(at);
+    }
+
+    /// Times that were set count more than what happened before.
+    pub fn forget_changed(&self) {
+        lock(&self.own).changed_at = None;
+    }
+
+    /// Keeps attributes for as long as the mount lives.
+    pub fn keep_posix(&self, posix: Posix) {
+        lock(&self.own).posix = Some(Arc::new(posix));
     }
 
     /// What is known of the names in it; empty for a file.
@@ -118,7 +159,7 @@ impl Inodes {
     pub fn new(root: Location) -> Self {
         let place =
             Place { parent: Ino::ROOT, name: Arc::from(""), location: root, removed: false };
-        let slot = Slot { inode: Inode::new(Ino::ROOT, place), lookups: 1 };
+        let slot = Slot { inode: Inode::new(Ino::ROOT, Kind::Directory, place), lookups: 1 };
         let by_ino = HashMap::from([(Ino::ROOT, slot)]);
         let table = Table { by_ino, by_name: HashMap::new(), next: Ino::ROOT.0 + 1 };
         Self { table: Mutex::new(table) }
@@ -133,7 +174,12 @@ impl Inodes {
         let inode = self.get(ino)?;
         match inode.kind {
             Kind::Directory => Ok(inode),
-            Kind::File => Err(VfsError::NotDirectory),
+            Kind::File
+            | Kind::Symlink
+            | Kind::Fifo
+            | Kind::Socket
+            | Kind::CharDevice
+            | Kind::BlockDevice => Err(VfsError::NotDirectory),
         }
     }
 
@@ -146,11 +192,21 @@ impl Inodes {
     }
 
     /// The inode of a name, made where there is none, and one lookup more.
-    pub fn enter(&self, parent: Ino, name: &Arc<str>, location: Location) -> Arc<Inode> {
+    ///
+    /// A name that has become another kind of thing is another inode: the kernel never changes
+    /// the kind of one it knows.
+    pub fn enter(
+        &self,
+        parent: Ino,
+        name: &Arc<str>,
+        kind: Kind,
+        location: Location,
+    ) -> Arc<Inode> {
         let mut table = lock(&self.table);
         let at = (parent, Arc::clone(name));
         if let Some(ino) = table.by_name.get(&at).copied()
             && let Some(slot) = table.by_ino.get_mut(&ino)
+            && slot.inode.kind == kind
             && lock(&slot.inode.place).location == location
         {
             slot.lookups += 1;
@@ -159,7 +215,7 @@ impl Inodes {
         let ino = Ino(table.next);
         table.next += 1;
         let place = Place { parent, name: Arc::clone(name), location, removed: false };
-        let inode = Inode::new(ino, place);
+        let inode = Inode::new(ino, kind, place);
         table.by_ino.insert(ino, Slot { inode: Arc::clone(&inode), lookups: 1 });
         table.by_name.insert(at, ino);
         inode
@@ -236,22 +292,22 @@ mod tests {
     #[test]
     fn a_name_keeps_its_inode_until_every_lookup_is_taken_back() {
         let inodes = Inodes::new(Location::Account);
-        let first = inodes.enter(Ino::ROOT, &name("a"), file("a"));
-        let second = inodes.enter(Ino::ROOT, &name("a"), file("a"));
+        let first = inodes.enter(Ino::ROOT, &name("a"), Kind::File, file("a"));
+        let second = inodes.enter(Ino::ROOT, &name("a"), Kind::File, file("a"));
         assert_eq!(first.ino, second.ino);
         inodes.forget(first.ino, 1);
         assert!(inodes.get(first.ino).is_ok());
         inodes.forget(first.ino, 1);
         assert!(inodes.get(first.ino).is_err());
         assert!(inodes.find(Ino::ROOT, &name("a")).is_none());
-        assert_ne!(inodes.enter(Ino::ROOT, &name("a"), file("a")).ino, first.ino);
+        assert_ne!(inodes.enter(Ino::ROOT, &name("a"), Kind::File, file("a")).ino, first.ino);
     }
 
     #[test]
     fn a_file_that_became_a_directory_is_another_inode() {
         let inodes = Inodes::new(Location::Account);
-        let before = inodes.enter(Ino::ROOT, &name("a"), file("a"));
-        let after = inodes.enter(Ino::ROOT, &name("a"), Location::Account);
+        let before = inodes.enter(Ino::ROOT, &name("a"), Kind::File, file("a"));
+        let after = inodes.enter(Ino::ROOT, &name("a"), Kind::Directory, Location::Account);
         assert_ne!(before.ino, after.ino);
         inodes.forget(before.ino, 1);
         assert_eq!(inodes.find(Ino::ROOT, &name("a")).map(|inode| inode.ino), Some(after.ino));
@@ -260,8 +316,8 @@ mod tests {
     #[test]
     fn a_rename_removes_what_had_the_name() {
         let inodes = Inodes::new(Location::Account);
-        let old = inodes.enter(Ino::ROOT, &name("to"), file("to"));
-        let new = inodes.enter(Ino::ROOT, &name("from"), file("from"));
+        let old = inodes.enter(Ino::ROOT, &name("to"), Kind::File, file("to"));
+        let new = inodes.enter(Ino::ROOT, &name("from"), Kind::File, file("from"));
         inodes.rename(&new, Ino::ROOT, &name("to"), file("to"));
         assert!(old.place().removed);
         assert!(inodes.find(Ino::ROOT, &name("from")).is_none());

@@ -10,7 +10,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use crate::store::types::{ListedObject, ObjectPage};
-use crate::vfs::namespace::directory::{Facts, Known, Marker};
+use crate::vfs::namespace::directory::{Asked, Facts, Known, Marker};
 use crate::vfs::namespace::names::{Beside, DirPrefix, Shown, name_of_object, name_of_prefix};
 
 /// A name, and what stands under it.
@@ -89,7 +89,7 @@ impl Assembly {
             self.tell_object(&object, Beside::Directory, items);
         }
         let shown = name_of_prefix(&self.dir, prefix);
-        self.tell(shown, Known::Directory(None), items);
+        self.tell(shown, Known::directory(), items);
     }
 
     /// Tells the objects whose directory would have come before `key`.
@@ -110,6 +110,7 @@ impl Assembly {
             etag: object.etag.clone(),
             size: object.size,
             last_modified: object.last_modified,
+            posix: Asked::NotYet,
         };
         self.tell(name_of_object(&self.dir, &object.key, beside), Known::File(facts), items);
     }
@@ -118,7 +119,7 @@ impl Assembly {
         match shown {
             Shown::As(name) => items.push((Arc::from(name.as_ref()), known)),
             Shown::Inside(name) if !self.long_told.contains(&name) => {
-                items.push((Arc::from(name.as_str()), Known::Directory(None)));
+                items.push((Arc::from(name.as_str()), Known::directory()));
                 self.long_told.insert(name);
             }
             Shown::Inside(_) | Shown::Elsewhere => {}

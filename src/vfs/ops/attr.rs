@@ -1,15 +1,24 @@
 //! Attributes: what `stat` tells, and what may be changed of it.
+//!
+//! Owner, mode and times are kept in the metadata of a file's object, a directory's in those of
+//! its marker. On a file that is being written they ride along with its next commit; at rest S3
+//! copies the object onto itself.
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use crate::store::types::{Conditions, CopyObject, CopySource};
+use crate::store::types::ObjectAttributes;
 use crate::vfs::Vfs;
 use crate::vfs::error::{VfsError, VfsResult};
-use crate::vfs::namespace::directory::{Facts, Known};
+use crate::vfs::namespace::directory::{Asked, DirectoryFacts, Facts, Known};
 use crate::vfs::namespace::inode::{Inode, Location};
+use crate::vfs::namespace::posix::{self, Dialect, Posix};
 use crate::vfs::ops::handles::OpenFile;
-use crate::vfs::types::{Attr, Entry, Fh, Ino, Kind, ObjectRef, OpenHow, SetAttr};
+use crate::vfs::types::{
+    Attr, Caller, Entry, Fh, Ino, Kind, OpenHow, Privilege, SetAttr,
+};
+use crate::vfs::write::copy::rewrite_attributes;
+use crate::vfs::write::upload::Target;
 
 /// `st_blksize`: what `ls` and glibc size their reads of a directory by.
 const DIRECTORY_BLOCK_BYTES: u32 = 1 << 20;
@@ -19,57 +28,120 @@ const FILE_BLOCK_BYTES: u32 = 128 << 10;
 /// A time this near to the present is what `touch` means by now.
 const NOW_TOLERANCE: Duration = Duration::from_secs(2);
 
+/// `S_ISUID`, `S_ISGID`, `S_IXGRP` of `<sys/stat.h>`.
+const SET_USER_ID: u32 = 0o4000;
+const SET_GROUP_ID: u32 = 0o2000;
+const GROUP_EXECUTES: u32 = 0o010;
+
+impl SetAttr {
+    fn changes_metadata(&self) -> bool {
+        let Self { size: _, mode, uid, gid, atime, mtime } = *self;
+        mode.or(uid).or(gid).is_some() || atime.or(mtime).is_some()
+    }
+
+    fn changes_owner(&self) -> bool {
+        self.uid.or(self.gid).is_some()
+    }
+}
+
+/// What becomes of a file's attributes by a change at `now`; `mode` are the bits it has.
+#[must_use]
+pub fn plan_change(
+    before: &Posix,
+    mode: u32,
+    change: &SetAttr,
+    privilege: Privilege,
+    now: SystemTime,
+) -> Posix {
+    let drops = change.changes_owner() && privilege == Privilege::Dropped;
+    let kept = if drops { Some(without_privilege(mode)) } else { before.mode };
+    Posix {
+        mode: change.mode.or(kept),
+        uid: change.uid.or(before.uid),
+        gid: change.gid.or(before.gid),
+        atime: change.atime.or(before.atime),
+        mtime: change.mtime.or(before.mtime),
+        ctime: Some(now),
+        ..before.clone()
+    }
+}
+
+/// The bits that a file keeps when it is changed by somebody without the right to keep all.
+///
+/// Without execution by the group, the set-group-id bit does not mean privilege (chmod(2)).
+#[must_use]
+pub fn without_privilege(mode: u32) -> u32 {
+    let dropped = if mode & GROUP_EXECUTES != 0 { SET_USER_ID | SET_GROUP_ID } else { SET_USER_ID };
+    mode & !dropped
+}
+
 impl Vfs {
     pub async fn getattr(&self, ino: Ino, _fh: Option<Fh>) -> VfsResult<Entry> {
         let inode = self.inodes.get(ino)?;
         if inode.kind == Kind::Directory {
-            return Ok(self.directory_entry(&inode));
+            return self.directory_entry(&inode).await;
         }
         let (known, ttl) = self.facts(&inode).await?;
         Ok(Entry { attr: self.attr(&inode, &known), ttl })
     }
 
-    pub async fn setattr(&self, ino: Ino, fh: Option<Fh>, change: SetAttr) -> VfsResult<Entry> {
+    pub async fn setattr(
+        &self,
+        ino: Ino,
+        fh: Option<Fh>,
+        change: SetAttr,
+        caller: Caller,
+    ) -> VfsResult<Entry> {
         self.check_writable()?;
         let inode = self.inodes.get(ino)?;
-        let now = self.getattr(ino, fh).await?;
-        self.check_kept(&now.attr, &change)?;
-        if let Some(bytes) = change.size {
-            self.resize(&inode, fh, bytes).await?;
+        let privilege = caller.privilege();
+        if self.options.posix_dialect == Dialect::None {
+            let now = self.getattr(ino, fh).await?;
+            self.check_kept(&now.attr, &change)?;
         }
-        if change.mtime.is_some() {
-            self.touch(&inode).await?;
+        if let Some(bytes) = change.size {
+            self.resize(&inode, fh, bytes, privilege).await?;
+        }
+        if change.changes_metadata() {
+            match inode.kind {
+                Kind::Directory => self.change_directory(&inode, &change).await?,
+                _ => self.change_file(&inode, &change, privilege).await?,
+            }
         }
         self.getattr(ino, fh).await
     }
 
     /// What `stat` tells of an inode of which this is known.
     pub(crate) fn attr(&self, inode: &Inode, known: &Known) -> Attr {
+        let own = inode.own();
+        let posix = own.posix.as_ref().or(known.posix()).cloned().unwrap_or_default();
         let open = self.handles.find(inode.ino);
         let draft = open.as_ref().and_then(|open| open.draft());
-        let (size, mtime) = match known {
+        let (size, modified) = match known {
             Known::File(facts) => (facts.size, facts.last_modified),
-            Known::Directory(made_at) => (0, made_at.unwrap_or(self.mounted_at)),
+            Known::Directory(facts) => (0, facts.made_at.unwrap_or(self.mounted_at)),
             Known::Absent => (0, self.mounted_at),
         };
         let written_at = open.as_ref().and_then(|open| open.written_at());
+        let changed_at = own.changed_at.or(draft.as_ref().and(written_at));
         let size = draft.as_ref().map_or(size, |draft| draft.bytes());
-        let mtime = draft.and(written_at).unwrap_or(mtime);
-        let (mode, block_bytes) = match inode.kind {
-            Kind::Directory => (self.options.directory_mode, DIRECTORY_BLOCK_BYTES),
-            Kind::File => (self.options.file_mode, FILE_BLOCK_BYTES),
-        };
+        let mtime = changed_at.or(posix.mtime).unwrap_or(modified);
+        let is_directory = inode.kind == Kind::Directory;
+        let mode =
+            if is_directory { self.options.directory_mode } else { self.options.file_mode };
         Attr {
             ino: inode.ino,
             kind: inode.kind,
             size,
             mtime,
-            atime: mtime,
-            ctime: mtime,
-            mode,
-            uid: self.options.uid,
-            gid: self.options.gid,
-            block_bytes,
+            atime: posix.atime.unwrap_or(mtime),
+            ctime: changed_at.max(posix.ctime).unwrap_or(modified),
+            mode: posix.mode.unwrap_or(mode),
+            uid: posix.uid.unwrap_or(self.options.uid),
+            gid: posix.gid.unwrap_or(self.options.gid),
+            links: if inode.place().removed { 0 } else { 1 + u32::from(is_directory) },
+            device: posix.device.unwrap_or(0),
+            block_bytes: if is_directory { DIRECTORY_BLOCK_BYTES } else { FILE_BLOCK_BYTES },
         }
     }
 
@@ -84,15 +156,16 @@ impl Vfs {
         };
         let Ok(parent) = self.inodes.get(place.parent) else {
             let head = self.head(bucket, key).await?.ok_or(VfsError::NotFound)?;
-            return Ok((Known::File(Facts::from(&head)), Duration::ZERO));
+            return Ok((Known::File(self.facts_of(&head)), Duration::ZERO));
         };
         let remembered = parent.names().find(&place.name, self.now(), self.ttl());
-        let (known, ttl) = match remembered {
+        let is_whole = |known: &Known| *known == Known::Absent || known.posix().is_some();
+        let (known, ttl) = match remembered.filter(|(known, _)| is_whole(known)) {
             Some(remembered) => remembered,
             None => {
                 let asked_at = self.now();
                 let head = self.head(bucket, key).await?;
-                let known = head.map_or(Known::Absent, |head| Known::File(Facts::from(&head)));
+                let known = self.known_file(head);
                 let mut names = parent.names();
                 names.learn(&place.name, known.clone(), asked_at);
                 // This mount may have changed it meanwhile.
@@ -112,14 +185,31 @@ impl Vfs {
         Ok((Known::File(facts), self.ttl()))
     }
 
-    fn directory_entry(&self, inode: &Inode) -> Entry {
+    async fn directory_entry(&self, inode: &Inode) -> VfsResult<Entry> {
         let place = inode.place();
+        if inode.ino == Ino::ROOT && inode.own().posix.is_none() {
+            self.ask_root(inode, &place.location).await?;
+        }
         let known = match self.inodes.get(place.parent) {
             Ok(parent) => parent.names().last_known(&place.name).cloned(),
             Err(_) => None,
         };
-        let known = known.unwrap_or(Known::Directory(None));
-        Entry { attr: self.attr(inode, &known), ttl: self.ttl() }
+        let known = known.unwrap_or_else(Known::directory);
+        Ok(Entry { attr: self.attr(inode, &known), ttl: self.ttl() })
+    }
+
+    /// The root of a mounted prefix may have a marker; it is looked at once.
+    async fn ask_root(&self, root: &Inode, location: &Location) -> VfsResult<()> {
+        let known = match location {
+            Location::Directory { bucket, prefix } if self.asks() => {
+                self.ask_marker(bucket, prefix).await?
+            }
+            Location::Account | Location::Directory { .. } | Location::File { .. } => {
+                Known::directory()
+            }
+        };
+        root.keep_posix(known.posix().map(|posix| Posix::clone(posix)).unwrap_or_default());
+        Ok(())
     }
 
     /// Refuses what could not be kept, rather than pretend.
@@ -148,7 +238,13 @@ impl Vfs {
         age <= NOW_TOLERANCE
     }
 
-    async fn resize(&self, inode: &Arc<Inode>, fh: Option<Fh>, bytes: u64) -> VfsResult<()> {
+    async fn resize(
+        &self,
+        inode: &Arc<Inode>,
+        fh: Option<Fh>,
+        bytes: u64,
+        privilege: Privilege,
+    ) -> VfsResult<()> {
         if inode.kind == Kind::Directory {
             return Err(VfsError::IsDirectory);
         }
@@ -156,13 +252,13 @@ impl Vfs {
             // So that the writing does not end in between.
             let _turn = open.turn().await;
             if open.draft().is_some() {
-                return self.truncate_open(&open, bytes).await;
+                return self.truncate_open(&open, bytes, privilege).await;
             }
         }
         let how = OpenHow { write: true, truncate: bytes == 0, ..OpenHow::default() };
-        let opened = self.open(inode.ino, how).await?;
+        let opened = self.open(inode.ino, how, privilege).await?;
         let resized = match self.handles.file(fh.unwrap_or(opened.fh)) {
-            Ok(handle) => self.truncate_open(&handle.file, bytes).await,
+            Ok(handle) => self.truncate_open(&handle.file, bytes, privilege).await,
             Err(error) => Err(error),
         };
         let flushed = self.flush(opened.fh).await;
@@ -170,61 +266,166 @@ impl Vfs {
         resized.and(flushed).and(released)
     }
 
-    /// `touch`: the file is as new as if it had been written now.
-    async fn touch(&self, inode: &Arc<Inode>) -> VfsResult<()> {
-        if inode.kind == Kind::Directory {
-            return Ok(());
-        }
+    async fn change_file(
+        &self,
+        inode: &Arc<Inode>,
+        change: &SetAttr,
+        privilege: Privilege,
+    ) -> VfsResult<()> {
         let opening = self.handles.open(inode);
         let open = &opening.file;
         // Nobody begins or ends writing the file meanwhile.
         let _turn = open.turn().await;
-        match open.draft() {
-            Some(draft) => {
-                draft.touch().await;
-                open.note_written(self.clock.wall());
-                Ok(())
-            }
-            None => self.rewrite_in_place(open).await,
+        if open.draft().is_none() && !inode.place().removed {
+            return self.change_at_rest(open, change, privilege).await;
         }
+        if change.mtime.is_some() {
+            open.forget_written();
+        }
+        self.change_open(open, |posix| {
+            self.planned(inode.kind, posix, change, privilege)
+        })
+        .await;
+        Ok(())
     }
 
-    /// Has S3 write the object anew as it is, which makes it new.
-    async fn rewrite_in_place(&self, open: &OpenFile) -> VfsResult<()> {
+    /// Changes the attributes of a file that is being written, or whose name is gone.
+    pub(crate) async fn change_open(&self, open: &OpenFile, plan: impl FnOnce(&Posix) -> Posix) {
+        let Some(facts) = open.last_facts() else { return };
+        let posix = plan(facts.posix.posix().map_or(&Posix::default(), |posix| &**posix));
+        if let Some(draft) = open.draft() {
+            let write = |attributes: &mut ObjectAttributes| self.put_posix(&posix, attributes);
+            draft.set_attributes(write).await;
+        }
+        self.note(open, Facts { posix: Asked::Fresh(Arc::new(posix)), ..facts });
+    }
+
+    /// Has S3 copy the object onto itself with other metadata.
+    async fn change_at_rest(
+        &self,
+        open: &OpenFile,
+        change: &SetAttr,
+        privilege: Privilege,
+    ) -> VfsResult<()> {
         let place = open.inode.place();
-        let Location::File { bucket, key } = &place.location else {
+        let Location::File { bucket, key } = place.location else {
             return Err(VfsError::IsDirectory);
         };
-        let head = self.head(bucket, key).await?.ok_or(VfsError::NotFound)?;
-        let source = CopySource {
-            bucket: bucket.to_string(),
-            key: key.to_string(),
-            version: None,
-            conditions: Conditions::matching(head.etag.clone()),
-        };
-        let options = CopyObject {
-            storage_class: head.attributes.storage_class.clone(),
-            encryption: head.attributes.encryption.clone(),
-            replace_attributes: Some(head.attributes),
-            conditions: Conditions::matching(head.etag),
-            ..CopyObject::default()
-        };
-        let written = self.store.copy_object(source, bucket, key, options).await?;
-        let object = ObjectRef {
-            bucket: Arc::clone(bucket),
-            key: Arc::clone(key),
-            etag: written.etag.clone(),
-            size: head.size,
-        };
+        let target = Target { bucket, key };
+        let mut changed = Posix::default();
+        let rewritten = rewrite_attributes(&self.store, &target, |attributes| {
+            let before = posix::read(&attributes.metadata);
+            changed = self.planned(open.inode.kind, &before, change, privilege);
+            self.put_posix(&changed, attributes);
+        });
+        let object = rewritten.await?;
         let facts = Facts {
-            etag: written.etag,
-            size: head.size,
-            last_modified: written.last_modified.unwrap_or_else(|| self.clock.wall()),
+            etag: object.etag.clone(),
+            size: object.size,
+            last_modified: self.clock.wall(),
+            posix: Asked::Fresh(Arc::new(changed)),
         };
+        // The bytes are the same, so the kernel's pages of them are good.
+        if let Some(before) = open.last_facts() {
+            open.inode.renew_pages(&before.etag, &object.etag);
+        }
         open.note_committed(object, facts.clone());
         if let Ok(parent) = self.inodes.get(place.parent) {
             parent.names().learn(&place.name, Known::File(facts), self.now());
         }
         Ok(())
+    }
+
+    async fn change_directory(&self, inode: &Inode, change: &SetAttr) -> VfsResult<()> {
+        let place = inode.place();
+        let (bucket, marker) = match &place.location {
+            Location::Directory { bucket, prefix } => (bucket, prefix.marker_key()),
+            Location::Account | Location::File { .. } => return self.change_unmarked(inode, change),
+        };
+        let Some(marker) = marker.filter(|_| self.asks() && !place.removed) else {
+            return self.change_unmarked(inode, change);
+        };
+        let target = Target { bucket: Arc::clone(bucket), key: Arc::from(marker) };
+        let mut changed = Posix::default();
+        let plan = |attributes: &mut ObjectAttributes| {
+            let before = posix::read(&attributes.metadata);
+            changed = self.planned(Kind::Directory, &before, change, Privilege::Kept);
+            self.put_posix(&changed, attributes);
+        };
+        self.change_marker(&target, plan).await?;
+        inode.names().marked();
+        if change.mtime.is_some() {
+            inode.forget_changed();
+        }
+        if inode.ino == Ino::ROOT {
+            inode.keep_posix(changed);
+        } else if let Ok(parent) = self.inodes.get(place.parent) {
+            let (made_at, posix) = (Some(self.clock.wall()), Asked::Fresh(Arc::new(changed)));
+            let known = Known::Directory(DirectoryFacts { made_at, posix });
+            parent.names().learn(&place.name, known, self.now());
+        }
+        Ok(())
+    }
+
+    /// The root of a bucket has no key, so its attributes live as long as the mount.
+    fn change_unmarked(&self, inode: &Inode, change: &SetAttr) -> VfsResult<()> {
+        let before = inode.own().posix.unwrap_or_default();
+        inode.keep_posix(self.planned(Kind::Directory, &before, change, Privilege::Kept));
+        if change.mtime.is_some() {
+            inode.forget_changed();
+        }
+        Ok(())
+    }
+
+    fn planned(
+        &self,
+        kind: Kind,
+        before: &Posix,
+        change: &SetAttr,
+        privilege: Privilege,
+    ) -> Posix {
+        let mode = before.mode.unwrap_or(self.options.file_mode);
+        let changed = plan_change(before, mode, change, privilege, self.clock.wall());
+        Posix { kind: Some(kind), ..changed }
+    }
+
+    /// Whether metadata are asked for and written.
+    pub(crate) fn asks(&self) -> bool {
+        self.options.posix_dialect != Dialect::None
+    }
+
+    pub(crate) fn put_posix(&self, posix: &Posix, attributes: &mut ObjectAttributes) {
+        posix::write(posix, self.options.posix_dialect, &mut attributes.metadata);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn change(change: SetAttr, mode: u32, privilege: Privilege) -> Posix {
+        let before = Posix { mode: Some(mode), uid: Some(1), ..Posix::default() };
+        plan_change(&before, mode, &change, privilege, SystemTime::UNIX_EPOCH)
+    }
+
+    #[test]
+    fn what_is_not_changed_stays_and_the_time_of_the_change_is_kept() {
+        let after = change(SetAttr { gid: Some(7), ..SetAttr::default() }, 0o640, Privilege::Kept);
+        let expected = Posix {
+            mode: Some(0o640),
+            uid: Some(1),
+            gid: Some(7),
+            ctime: Some(SystemTime::UNIX_EPOCH),
+            ..Posix::default()
+        };
+        assert_eq!(after, expected);
+    }
+
+    #[test]
+    fn a_new_owner_without_privilege_loses_set_user_id() {
+        let chown = SetAttr { uid: Some(2), ..SetAttr::default() };
+        assert_eq!(change(chown, 0o6755, Privilege::Dropped).mode, Some(0o755));
+        assert_eq!(change(chown, 0o6745, Privilege::Dropped).mode, Some(0o2745));
+        assert_eq!(change(chown, 0o6755, Privilege::Kept).mode, Some(0o6755));
     }
 }

@@ -13,7 +13,7 @@ use tokio::sync::Mutex;
 use crate::store::types::ListObjects;
 use crate::vfs::Vfs;
 use crate::vfs::error::{VfsError, VfsResult};
-use crate::vfs::namespace::directory::{Begun, Known, Marker};
+use crate::vfs::namespace::directory::{Begun, DirectoryFacts, Known, Marker};
 use crate::vfs::namespace::inode::{Inode, Location};
 use crate::vfs::namespace::listing::{Assembly, Item};
 use crate::vfs::namespace::names::DirPrefix;
@@ -189,7 +189,8 @@ impl Vfs {
         let mut items = Vec::with_capacity(buckets.len());
         for bucket in buckets {
             let name: Arc<str> = Arc::from(bucket.name.as_str());
-            let known = Known::Directory(bucket.created);
+            let made_at = bucket.created;
+            let known = Known::Directory(DirectoryFacts { made_at, ..self.unmarked() });
             names.learn(&name, known.clone(), asked_at);
             items.push((name, known));
         }
@@ -209,7 +210,22 @@ impl Vfs {
         let page = self.store.list_objects(&pages.bucket, options).await?;
         pages.continuation = page.next.clone();
         let is_last = page.next.is_none();
-        let told = pages.assembly.page(page);
+        let told = self.without_asking(pages.assembly.page(page));
+        let mut items = self.learn_page(directory, pages, told, asked_at);
+        items = self.settle(directory, items).await;
+        if is_last {
+            items.extend(end_listing(directory, pages));
+        }
+        Ok((items, is_last))
+    }
+
+    fn learn_page(
+        &self,
+        directory: &Inode,
+        pages: &mut Pages,
+        told: Vec<Item>,
+        asked_at: Duration,
+    ) -> Vec<Item> {
         let mut names = directory.names();
         let mut items = Vec::with_capacity(told.len());
         for (name, known) in told {
@@ -220,16 +236,7 @@ impl Vfs {
                 items.push((name, now_known));
             }
         }
-        if is_last {
-            names.listed(pages.begun, pages.assembly.marker());
-            for name in pages.pinned.drain() {
-                let known = names.last_known(&name).cloned();
-                items.extend(
-                    known.filter(|known| *known != Known::Absent).map(|known| (name, known)),
-                );
-            }
-        }
-        Ok((items, is_last))
+        items
     }
 
     fn tell(
@@ -255,11 +262,7 @@ impl Vfs {
             Some(entry) => entry.attr.ino,
             None => known_ino().unwrap_or(INO_UNKNOWN),
         };
-        let kind = match known {
-            Known::Directory(_) => Kind::Directory,
-            Known::File(_) | Known::Absent => Kind::File,
-        };
-        let told = DirEntry { name, next_offset, ino, kind, entry: entry.as_ref() };
+        let told = DirEntry { name, next_offset, ino, kind: known.kind(), entry: entry.as_ref() };
         let room = sink(&told);
         if room == Room::Full && entry.is_some() {
             self.inodes.forget(ino, 1);
@@ -271,9 +274,22 @@ impl Vfs {
     fn enter_listed(&self, directory: &Inode, name: &Arc<str>, listed: &Known) -> Option<Entry> {
         let now = directory.names().find(name, self.now(), self.ttl());
         let (known, ttl) = now.unwrap_or_else(|| (listed.clone(), Duration::ZERO));
+        // Whoever wants the attributes looks the name up, and they are asked for then.
+        let ttl = if known.posix().is_some() { ttl } else { Duration::ZERO };
         let named = meaning(directory, name.as_bytes()).ok()?;
         self.entered(directory, &Found { name: Arc::clone(name), named, known, ttl })
     }
+}
+
+/// The listing has told all: what it did not tell are names that are only here so far.
+fn end_listing(directory: &Inode, pages: &mut Pages) -> Vec<Item> {
+    let mut names = directory.names();
+    names.listed(pages.begun, pages.assembly.marker());
+    let told_by_us = pages.pinned.drain().filter_map(|name| {
+        let known = names.last_known(&name).cloned()?;
+        (known != Known::Absent).then_some((name, known))
+    });
+    told_by_us.collect()
 }
 
 impl Cursor {

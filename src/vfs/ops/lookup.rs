@@ -7,7 +7,7 @@ use crate::store::error::{ErrorKind, StoreError, StoreResult};
 use crate::store::types::{HeadObject, ListObjects, ObjectHead};
 use crate::vfs::Vfs;
 use crate::vfs::error::{VfsError, VfsResult};
-use crate::vfs::namespace::directory::{Facts, Known};
+use crate::vfs::namespace::directory::Known;
 use crate::vfs::namespace::inode::{Inode, Location};
 use crate::vfs::namespace::listing::Assembly;
 use crate::vfs::namespace::names::{DirPrefix, Named, resolve};
@@ -62,7 +62,7 @@ impl Meaning {
 impl Vfs {
     pub async fn lookup(&self, parent: Ino, name: &[u8]) -> VfsResult<Lookup> {
         let directory = self.inodes.directory(parent)?;
-        let found = self.find(&directory, name).await?;
+        let found = self.find_whole(&directory, name).await?;
         match self.entered(&directory, &found) {
             Some(entry) => Ok(Lookup::Found(entry)),
             None => Ok(Lookup::Absent(found.ttl)),
@@ -88,14 +88,21 @@ impl Vfs {
         Ok(Found { name, named, known, ttl })
     }
 
+    /// As [`Vfs::find`], with owner, mode and times.
+    pub(crate) async fn find_whole(&self, directory: &Inode, name: &[u8]) -> VfsResult<Found> {
+        let found = self.find(directory, name).await?;
+        self.with_attributes(directory, found).await
+    }
+
     /// The entry of a name that is there, with one lookup counted.
     pub(crate) fn entered(&self, directory: &Inode, found: &Found) -> Option<Entry> {
         let location = location(found)?;
-        let inode = self.inodes.enter(directory.ino, &found.name, location);
+        let kind = found.known.kind();
+        let inode = self.inodes.enter(directory.ino, &found.name, kind, location);
         Some(Entry { attr: self.attr(&inode, &found.known), ttl: found.ttl })
     }
 
-    async fn ask(
+    pub(crate) async fn ask(
         &self,
         directory: &Inode,
         name: &Arc<str>,
@@ -119,7 +126,7 @@ impl Vfs {
             return Ok(Known::Absent);
         }
         match absent_if_not_found(self.store.head_bucket(name).await)? {
-            Some(_) => Ok(Known::Directory(None)),
+            Some(_) => Ok(Known::Directory(self.unmarked())),
             None => Ok(Known::Absent),
         }
     }
@@ -133,14 +140,14 @@ impl Vfs {
         match named {
             Named::DirOnly { dir } => self.ask_directory(bucket, dir).await,
             Named::FileOnly { key } => self.ask_escaped_file(bucket, key).await,
-            Named::Plain { key, dir: None } => Ok(known_file(self.head(bucket, key).await?)),
+            Named::Plain { key, dir: None } => Ok(self.known_file(self.head(bucket, key).await?)),
             Named::Plain { key, dir: Some(dir) } => match before {
                 Some(Known::File(_)) => match self.head(bucket, key).await? {
-                    Some(head) => Ok(known_file(Some(head))),
+                    Some(head) => Ok(self.known_file(Some(head))),
                     None => self.ask_directory(bucket, dir).await,
                 },
                 Some(Known::Directory(_)) => match self.ask_directory(bucket, dir).await? {
-                    Known::Absent => Ok(known_file(self.head(bucket, key).await?)),
+                    Known::Absent => Ok(self.known_file(self.head(bucket, key).await?)),
                     known => Ok(known),
                 },
                 Some(Known::Absent) | None => self.ask_both(bucket, key, dir).await,
@@ -154,7 +161,7 @@ impl Vfs {
             tokio::join!(self.head(bucket, key), self.ask_directory(bucket, dir));
         match (head, directory) {
             (_, Ok(known @ Known::Directory(_))) => Ok(known),
-            (Ok(Some(head)), _) => Ok(known_file(Some(head))),
+            (Ok(Some(head)), _) => Ok(self.known_file(Some(head))),
             (Err(error), _) | (_, Err(error)) => Err(error),
             (Ok(None), Ok(known)) => Ok(known),
         }
@@ -165,27 +172,48 @@ impl Vfs {
     async fn ask_escaped_file(&self, bucket: &str, key: &str) -> VfsResult<Known> {
         if key.ends_with('/') {
             let head = self.head(bucket, key).await?;
-            return Ok(known_file(head.filter(|head| head.size > 0)));
+            return Ok(self.known_file(head.filter(|head| head.size > 0)));
         }
         let beside = format!("{key}/");
         let (head, beside) =
             tokio::join!(self.head(bucket, key), self.has_any_below(bucket, &beside));
-        Ok(known_file(if beside? { head? } else { None }))
+        Ok(self.known_file(if beside? { head? } else { None }))
     }
 
     async fn ask_directory(&self, bucket: &str, dir: &DirPrefix) -> VfsResult<Known> {
-        let is_there = match dir.marker_key() {
-            Some(prefix) => self.has_any_below(bucket, prefix).await?,
-            None => self.shows_any(bucket, dir).await?,
+        let Some(prefix) = dir.marker_key() else {
+            let is_there = self.shows_any(bucket, dir).await?;
+            return Ok(if is_there { Known::Directory(self.unmarked()) } else { Known::Absent });
         };
-        Ok(if is_there { Known::Directory(None) } else { Known::Absent })
+        match self.first_below(bucket, prefix).await? {
+            None => Ok(Known::Absent),
+            // In S3's order a marker comes before all that is below it.
+            Some(key) if key == prefix => self.ask_marker(bucket, dir).await,
+            Some(_) => Ok(Known::Directory(self.unmarked())),
+        }
+    }
+
+    /// What the marker of a directory that is there says of it.
+    pub(crate) async fn ask_marker(&self, bucket: &str, dir: &DirPrefix) -> VfsResult<Known> {
+        let head = match dir.marker_key() {
+            Some(marker) => self.head(bucket, marker).await?,
+            None => None,
+        };
+        Ok(Known::Directory(match head {
+            Some(head) => self.directory_facts(&head),
+            None => self.unmarked(),
+        }))
     }
 
     async fn has_any_below(&self, bucket: &str, prefix: &str) -> VfsResult<bool> {
+        Ok(self.first_below(bucket, prefix).await?.is_some())
+    }
+
+    async fn first_below(&self, bucket: &str, prefix: &str) -> VfsResult<Option<String>> {
         let options =
             ListObjects { prefix: prefix.to_owned(), keys_max: Some(1), ..ListObjects::default() };
         let page = self.store.list_objects(bucket, options).await?;
-        Ok(!page.objects.is_empty())
+        Ok(page.objects.into_iter().next().map(|object| object.key))
     }
 
     /// Whether a directory that stands for a piece of a name has names to show: shorter
@@ -209,6 +237,10 @@ impl Vfs {
                 return Ok(false);
             }
         }
+    }
+
+    pub(crate) fn known_file(&self, head: Option<ObjectHead>) -> Known {
+        head.map_or(Known::Absent, |head| Known::File(self.facts_of(&head)))
     }
 
     pub(crate) async fn head(&self, bucket: &str, key: &str) -> VfsResult<Option<ObjectHead>> {
@@ -241,10 +273,6 @@ fn location(found: &Found) -> Option<Location> {
             Some(Location::Directory { bucket, prefix })
         }
     }
-}
-
-fn known_file(head: Option<ObjectHead>) -> Known {
-    head.map_or(Known::Absent, |head| Known::File(Facts::from(&head)))
 }
 
 fn absent_if_not_found<T>(answer: StoreResult<T>) -> Result<Option<T>, StoreError> {

@@ -1,9 +1,11 @@
 //! What a program can ask of a file or a directory, one file per family.
 
 pub mod attr;
+pub mod attributes;
 pub mod dir;
 pub mod file;
 pub mod handles;
 pub mod lookup;
+pub mod make;
 pub mod remove;
 pub mod rename;

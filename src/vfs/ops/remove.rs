@@ -1,4 +1,4 @@
-//! Making directories, and removing names.
+//! Removing names, and what keeps a directory there that has lost its last one.
 
 use std::sync::Arc;
 
@@ -19,38 +19,6 @@ use crate::vfs::write::draft::Draft;
 const MARKER_CONTENT_TYPE: &str = "application/x-directory";
 
 impl Vfs {
-    /// Makes a directory, by writing its marker, or in the root of all buckets a bucket.
-    pub async fn mkdir(&self, parent: Ino, name: &[u8]) -> VfsResult<Entry> {
-        self.check_writable()?;
-        let directory = self.inodes.directory(parent)?;
-        let found = self.find(&directory, name).await?;
-        if found.known != Known::Absent {
-            return Err(VfsError::Exists("the name is taken".into()));
-        }
-        match &found.named {
-            Meaning::Bucket => self.create_bucket(&found.name).await?,
-            Meaning::Key { bucket, named: Named::Plain { dir, .. } } => {
-                let dir = dir.as_ref().ok_or(VfsError::NameTooLong)?;
-                self.put_marker(bucket, dir).await?;
-            }
-            Meaning::Key { bucket, named: Named::DirOnly { dir } } => {
-                if dir.marker_key().is_none() {
-                    return Err(not_an_escape_of_anything(&found.name));
-                }
-                self.put_marker(bucket, dir).await?;
-            }
-            Meaning::Key { named: Named::FileOnly { .. }, .. } => {
-                return Err(not_an_escape_of_anything(&found.name));
-            }
-        }
-        let known = Known::Directory(Some(self.clock.wall()));
-        directory.names().learn(&found.name, known.clone(), self.now());
-        let found = Found { known, ttl: self.ttl(), ..found };
-        let entry = self.entered(&directory, &found).ok_or(VfsError::NotFound)?;
-        self.inodes.get(entry.attr.ino)?.names().made(self.now());
-        Ok(entry)
-    }
-
     pub async fn unlink(&self, parent: Ino, name: &[u8]) -> VfsResult<()> {
         self.check_writable()?;
         let directory = self.inodes.directory(parent)?;
@@ -117,7 +85,7 @@ impl Vfs {
         if directory.ino == Ino::ROOT || stays || self.has_two_below(bucket, marker).await? {
             return Ok(());
         }
-        self.put_marker(bucket, prefix).await?;
+        self.put_marker(bucket, prefix, ObjectAttributes::default()).await?;
         directory.names().marked();
         Ok(())
     }
@@ -136,40 +104,7 @@ impl Vfs {
         // First the inode: whoever pins a name looks at it while holding the names.
         self.inodes.remove(directory.ino, name);
         directory.names().unpin(name, Known::Absent, Some(self.now()));
-    }
-
-    async fn create_bucket(&self, name: &str) -> VfsResult<()> {
-        if !may_be_bucket(name) {
-            let rule = "a bucket's name has 3 to 63 characters out of a-z, 0-9, `.` and `-`, \
-                        and begins and ends with a letter or a digit";
-            return Err(VfsError::Invalid(rule.to_owned()));
-        }
-        let region = self.options.create_region.clone();
-        let options = CreateBucket { region, ..CreateBucket::default() };
-        Ok(self.store.create_bucket(name, options).await?)
-    }
-
-    async fn put_marker(&self, bucket: &str, dir: &DirPrefix) -> VfsResult<()> {
-        let Some(key) = dir.marker_key() else { return Ok(()) };
-        let put = |conditions| {
-            let attributes = ObjectAttributes {
-                content_type: Some(MARKER_CONTENT_TYPE.to_owned()),
-                ..ObjectAttributes::default()
-            };
-            let options = WriteOptions { attributes, conditions, ..WriteOptions::default() };
-            self.store.put_object(bucket, key, Payload::empty(), options)
-        };
-        let mut put_once = put(Conditions::absent()).await;
-        if put_once.as_ref().is_err_and(|error| error.kind == ErrorKind::Unsupported) {
-            // A server without conditions; the directory was looked for just now.
-            put_once = put(Conditions::default()).await;
-        }
-        match put_once {
-            Ok(_) => Ok(()),
-            // Somebody else has made it, which is as good.
-            Err(error) if error.kind == ErrorKind::Precondition => Ok(()),
-            Err(error) => Err(error.into()),
-        }
+        directory.note_changed(self.clock.wall());
     }
 
     async fn check_empty(&self, bucket: &str, prefix: &DirPrefix) -> VfsResult<()> {
@@ -191,8 +126,4 @@ impl Vfs {
         let page = self.store.list_objects(bucket, options).await?;
         Ok(page.objects.into_iter().map(|object| (object.key, object.size)).collect())
     }
-}
-
-fn not_an_escape_of_anything(name: &str) -> VfsError {
-    VfsError::Invalid(format!("{name} is the escaped name of something that is not there"))
 }

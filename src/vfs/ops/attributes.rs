@@ -1,0 +1,241 @@
+//! Owner, mode and times of names: what the metadata of their objects say.
+//!
+//! A listing does not tell them, so they are asked for only where a program wants them, and
+//! then for the names that come next as well; what a listing leaves uncertain, whether a short
+//! object is a file or a symbolic link, is asked before the name is told. Where they are kept is
+//! `namespace::directory`'s decision, how they are spelt `namespace::posix`'s.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::{StreamExt, stream};
+
+use crate::store::types::{ETag, ObjectHead};
+use crate::vfs::Vfs;
+use crate::vfs::cache::attributes::Remembered;
+use crate::vfs::error::{VfsError, VfsResult};
+use crate::vfs::namespace::directory::{Asked, Claim, DirectoryFacts, Facts, Known};
+use crate::vfs::namespace::inode::{Inode, Location};
+use crate::vfs::namespace::listing::Item;
+use crate::vfs::namespace::names::Named;
+use crate::vfs::namespace::posix::{self, Dialect, Posix};
+use crate::vfs::ops::lookup::{Found, Meaning, meaning};
+
+/// Requests for attributes that one directory has under way.
+const ATTRIBUTE_REQUESTS_MAX: usize = 64;
+
+/// What was modified less than this before it was asked for may change again without another
+/// `LastModified`, which has whole seconds.
+pub(crate) const SETTLING: Duration = Duration::from_secs(2);
+
+/// Gives claimed names back, also where whoever asks for them gives up.
+struct Claimed<'a> {
+    directory: &'a Inode,
+    names: Vec<Arc<str>>,
+}
+
+impl Drop for Claimed<'_> {
+    fn drop(&mut self) {
+        self.directory.names().disclaim(&self.names);
+        self.directory.attributes_arrived.notify_waiters();
+    }
+}
+
+impl Vfs {
+    /// Adds what a listing did not tell.
+    pub(crate) async fn with_attributes(
+        &self,
+        directory: &Inode,
+        found: Found,
+    ) -> VfsResult<Found> {
+        loop {
+            let arrived = directory.attributes_arrived.notified();
+            tokio::pin!(arrived);
+            arrived.as_mut().enable();
+            if found.known == Known::Absent || found.known.posix().is_some() {
+                return Ok(found);
+            }
+            let claim = directory.names().claim(&found.name, self.now(), self.ttl());
+            match claim {
+                Claim::Known(known, ttl) => return Ok(Found { known, ttl, ..found }),
+                Claim::Asked => arrived.await,
+                Claim::Ask(names) => {
+                    let asked = self.ask_attributes(directory, names).await;
+                    asked.into_iter().next().map_or(Err(VfsError::NotFound), |(_, known)| known)?;
+                }
+                Claim::Unknown => {
+                    let (known, ttl) = self.ask(directory, &found.name, &found.named).await?;
+                    return Ok(Found { known, ttl, ..found });
+                }
+            }
+        }
+    }
+
+    /// Finishes the names of a page: what was remembered elsewhere, then what is uncertain is
+    /// asked.
+    pub(crate) async fn settle(&self, directory: &Inode, mut items: Vec<Item>) -> Vec<Item> {
+        self.recall(directory, &mut items).await;
+        let uncertain = items.iter().filter(|(_, known)| match known {
+            Known::File(facts) => facts.is_uncertain(),
+            Known::Absent | Known::Directory(_) => false,
+        });
+        let uncertain: Vec<_> = uncertain.map(|(name, _)| Arc::clone(name)).collect();
+        if uncertain.is_empty() {
+            return items;
+        }
+        let asked = self.ask_attributes(directory, uncertain).await;
+        let mut asked: std::collections::HashMap<_, _> = asked.into_iter().collect();
+        for (name, known) in &mut items {
+            match asked.remove(name) {
+                Some(Ok(now_known)) => *known = now_known,
+                // The listing has told that it is there; who wants more meets the failure.
+                Some(Err(_)) | None => {}
+            }
+        }
+        items.retain(|(_, known)| *known != Known::Absent);
+        items
+    }
+
+    /// What a listing told, as all there is to know where metadata don't count.
+    pub(crate) fn without_asking(&self, mut items: Vec<Item>) -> Vec<Item> {
+        if self.options.posix_dialect == Dialect::None {
+            items.iter_mut().for_each(|(_, known)| *known = without_metadata(known));
+        }
+        items
+    }
+
+    /// Asks for the attributes of names that were told by a listing. The answers are learnt, and
+    /// in the order of the names.
+    async fn ask_attributes(
+        &self,
+        directory: &Inode,
+        names: Vec<Arc<str>>,
+    ) -> Vec<(Arc<str>, VfsResult<Known>)> {
+        let claimed = Claimed { directory, names };
+        let asking = claimed.names.iter().map(|name| async move {
+            let asked_at = self.now();
+            let known = self.ask_attributes_of(directory, name).await;
+            if let Ok(known) = &known {
+                directory.names().learn(name, known.clone(), asked_at);
+            }
+            (Arc::clone(name), known)
+        });
+        let asked: Vec<_> = stream::iter(asking).buffered(ATTRIBUTE_REQUESTS_MAX).collect().await;
+        self.remember(directory, &asked);
+        asked
+    }
+
+    async fn ask_attributes_of(&self, directory: &Inode, name: &Arc<str>) -> VfsResult<Known> {
+        let was = directory.names().last_known(name).cloned();
+        let named = meaning(directory, name.as_bytes())?;
+        if matches!(was, Some(Known::Directory(_))) {
+            let (bucket, prefix) = match &named {
+                // A bucket has no metadata.
+                Meaning::Bucket => return Ok(Known::Directory(self.of_bucket(was.as_ref()))),
+                Meaning::Key { .. } => named.directory(name).ok_or(VfsError::NotFound)?,
+            };
+            return self.ask_marker(&bucket, &prefix).await;
+        }
+        let (bucket, key) = named.file().ok_or(VfsError::NotFound)?;
+        Ok(self.known_file(self.head(&bucket, &key).await?))
+    }
+
+    /// What a HEAD says of an object.
+    pub(crate) fn facts_of(&self, head: &ObjectHead) -> Facts {
+        Facts {
+            etag: head.etag.clone(),
+            size: head.size,
+            last_modified: head.last_modified,
+            posix: self.asked(head),
+        }
+    }
+
+    /// What a HEAD of its marker says of a directory.
+    pub(crate) fn directory_facts(&self, marker: &ObjectHead) -> DirectoryFacts {
+        DirectoryFacts { made_at: Some(marker.last_modified), posix: self.asked(marker) }
+    }
+
+    /// A directory without a marker, or one that can't have any.
+    pub(crate) fn unmarked(&self) -> DirectoryFacts {
+        DirectoryFacts { made_at: None, posix: Asked::Settled(Arc::default()) }
+    }
+
+    fn of_bucket(&self, was: Option<&Known>) -> DirectoryFacts {
+        match was {
+            Some(Known::Directory(facts)) => {
+                DirectoryFacts { made_at: facts.made_at, ..self.unmarked() }
+            }
+            Some(Known::File(_) | Known::Absent) | None => self.unmarked(),
+        }
+    }
+
+    fn asked(&self, head: &ObjectHead) -> Asked {
+        if self.options.posix_dialect == Dialect::None {
+            return Asked::Settled(Arc::default());
+        }
+        let posix = Arc::new(posix::read(&head.attributes.metadata));
+        let age = self.clock.wall().duration_since(head.last_modified).unwrap_or_default();
+        if age >= SETTLING { Asked::Settled(posix) } else { Asked::Fresh(posix) }
+    }
+
+    /// Adds what is remembered on disk.
+    async fn recall(&self, directory: &Inode, items: &mut [Item]) {
+        let Some(attributes) = &self.attributes else { return };
+        let Location::Directory { bucket, .. } = directory.place().location else { return };
+        let mut wanted = Vec::new();
+        for (index, (name, known)) in items.iter().enumerate() {
+            if let Known::File(facts) = known
+                && facts.posix == Asked::NotYet
+                && let Some(key) = key_of(directory, name)
+            {
+                wanted.push((index, key, facts.clone()));
+            }
+        }
+        let keys: Vec<(Arc<str>, ETag, _)> = wanted
+            .iter()
+            .map(|(_, key, facts)| (Arc::clone(key), facts.etag.clone(), facts.last_modified))
+            .collect();
+        let found = attributes.find(&bucket, keys).await;
+        let mut names = directory.names();
+        for ((index, _, facts), posix) in wanted.into_iter().zip(found) {
+            let Some(posix) = posix.map(Arc::new) else { continue };
+            names.recall(&items[index].0, &facts, Arc::clone(&posix));
+            items[index].1 = Known::File(Facts { posix: Asked::Settled(posix), ..facts });
+        }
+    }
+
+    /// Remembers on disk what was asked, as far as it can't change unnoticed.
+    fn remember(&self, directory: &Inode, asked: &[(Arc<str>, VfsResult<Known>)]) {
+        let Some(attributes) = &self.attributes else { return };
+        let Location::Directory { bucket, .. } = directory.place().location else { return };
+        let remembered = asked.iter().filter_map(|(name, known)| {
+            let Ok(Known::File(facts)) = known else { return None };
+            let Asked::Settled(posix) = &facts.posix else { return None };
+            Some(Remembered {
+                key: key_of(directory, name)?,
+                etag: facts.etag.clone(),
+                last_modified: facts.last_modified,
+                posix: Posix::clone(posix),
+            })
+        });
+        attributes.remember(&bucket, remembered.collect());
+    }
+}
+
+fn key_of(directory: &Inode, name: &Arc<str>) -> Option<Arc<str>> {
+    match meaning(directory, name.as_bytes()).ok()? {
+        Meaning::Key { named: Named::Plain { key, .. } | Named::FileOnly { key }, .. } => {
+            Some(Arc::from(key.as_str()))
+        }
+        Meaning::Key { named: Named::DirOnly { .. }, .. } | Meaning::Bucket => None,
+    }
+}
+
+fn without_metadata(known: &Known) -> Known {
+    let posix = Asked::Settled(Arc::default());
+    match known.clone() {
+        Known::Absent => Known::Absent,
+        Known::File(facts) => Known::File(Facts { posix, ..facts }),
+        Known::Directory(facts) => Known::Directory(DirectoryFacts { posix, ..facts }),
+    }
+}
