@@ -1,5 +1,6 @@
 //! Files: opening, reading, writing, and making what was written durable.
 
+use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -13,7 +14,7 @@ use crate::vfs::namespace::names::Named;
 use crate::vfs::ops::handles::{FileHandle, OpenFile};
 use crate::vfs::ops::lookup::{Found, Meaning};
 use crate::vfs::types::{Entry, Fh, Ino, Kind, ObjectRef, OpenHow, Opened};
-use crate::vfs::write::draft::{Draft, Piece, Urgency};
+use crate::vfs::write::draft::{Committed, Draft, Piece, Urgency};
 use crate::vfs::write::upload::Target;
 use crate::vfs::{Drained, Vfs};
 
@@ -153,7 +154,8 @@ impl Vfs {
     /// Makes what was written an object, and lets the names know.
     pub(crate) async fn commit(&self, file: &OpenFile, urgency: Urgency) -> VfsResult<()> {
         let Some(draft) = file.draft() else { return Ok(()) };
-        let Some(object) = draft.commit(urgency).await? else { return Ok(()) };
+        let committed = draft.commit(urgency, BTreeMap::new()).await?;
+        let Some(Committed { object, .. }) = committed else { return Ok(()) };
         let last_modified = self.clock.wall();
         let facts = Facts { etag: object.etag.clone(), size: object.size, last_modified };
         file.note_committed(object, facts.clone());

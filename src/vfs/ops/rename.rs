@@ -1,5 +1,6 @@
 //! Renaming: a copy made by S3, then a delete. The source goes only after its copy is there.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::store::error::ErrorKind;
@@ -13,7 +14,7 @@ use crate::vfs::ops::handles::OpenFile;
 use crate::vfs::ops::lookup::{Found, Meaning};
 use crate::vfs::types::{Ino, ObjectRef, Replace};
 use crate::vfs::write::copy::copy_object;
-use crate::vfs::write::draft::Urgency;
+use crate::vfs::write::draft::{Draft, Urgency};
 use crate::vfs::write::upload::Target;
 
 /// One end of a rename.
@@ -82,10 +83,9 @@ impl Vfs {
             self.commit(open, Urgency::Always).await?;
         }
         let replaced = self.orphan(&target.directory, &target.name).await;
-        let moving = self.move_object(&source, &target, replace);
         let moved = match open.and_then(OpenFile::draft) {
-            Some(draft) => draft.relocate(target.target.clone(), moving).await,
-            None => moving.await,
+            Some(draft) => self.move_written(&draft, &source, &target, replace).await,
+            None => self.move_object(&source, &target, replace).await,
         };
         match moved {
             Ok(object) => {
@@ -100,6 +100,22 @@ impl Vfs {
                 Err(error)
             }
         }
+    }
+
+    /// Moves a file that is being written; nobody writes meanwhile. Where it fails, the file stays
+    /// where it was.
+    async fn move_written(
+        &self,
+        draft: &Arc<Draft>,
+        from: &End,
+        to: &End,
+        replace: Replace,
+    ) -> VfsResult<ObjectRef> {
+        let mut hold = draft.hold().await;
+        hold.commit(Urgency::Always, BTreeMap::new()).await?;
+        let object = self.move_object(from, to, replace).await?;
+        hold.moved(to.target.clone(), object.clone());
+        Ok(object)
     }
 
     /// Has S3 copy the object and remove it under its old name.

@@ -9,12 +9,13 @@
 //!
 //! Bytes that went up as a part can no longer be changed or read back before the commit.
 
+use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, OwnedMutexGuard};
 
 use crate::store::error::{ErrorKind, StoreError};
 use crate::store::types::ETag;
@@ -35,7 +36,7 @@ pub struct Draft {
     part_bytes: u64,
     /// The file's size, readable while a write or commit is under way.
     bytes: AtomicU64,
-    state: Mutex<State>,
+    state: Arc<Mutex<State>>,
 }
 
 struct State {
@@ -91,6 +92,20 @@ pub enum Piece {
     Front(ObjectRef, Range<u64>),
 }
 
+/// What a commit made.
+#[derive(Clone, Debug)]
+pub struct Committed {
+    pub object: ObjectRef,
+    /// Whether the object has the stamp that the commit was given.
+    pub stamped: bool,
+}
+
+/// A draft that only its holder changes.
+pub struct Hold {
+    draft: Arc<Draft>,
+    state: OwnedMutexGuard<State>,
+}
+
 /// What all drafts of a mount share.
 #[derive(Clone)]
 pub struct Drafting {
@@ -104,36 +119,14 @@ pub struct Drafting {
 impl Draft {
     /// An empty file that replaces `base`, or is new.
     pub fn empty(drafting: &Drafting, target: Target, base: Option<ETag>) -> Self {
-        let state = State {
-            target,
-            base,
-            front: None,
-            bytes: 0,
-            held_from: 0,
-            held: Extents::default(),
-            memory: drafting.budget.reserve_over(0),
-            upload: None,
-            change: Change::Emptied,
-            orphaned: false,
-            failure: None,
-        };
-        Self {
-            uploader: Arc::clone(&drafting.uploader),
-            budget: Arc::clone(&drafting.budget),
-            reader: Arc::clone(&drafting.reader),
-            part_bytes: part_bytes(1, drafting.part_bytes),
-            bytes: AtomicU64::new(0),
-            state: Mutex::new(state),
-        }
+        Self::new(drafting, State::empty(drafting, target, base))
     }
 
     /// A file that is `object` so far. `content` is all of its bytes; `None` leaves them in S3,
     /// to be copied there, which takes at least [`PART_BYTES_MIN`] of them.
     pub fn over(drafting: &Drafting, object: ObjectRef, content: Option<Bytes>) -> Self {
         let target = Target { bucket: object.bucket.clone(), key: object.key.clone() };
-        let mut draft = Self::empty(drafting, target, Some(object.etag.clone()));
-        draft.bytes = AtomicU64::new(object.size);
-        let state = draft.state.get_mut();
+        let mut state = State::empty(drafting, target, Some(object.etag.clone()));
         state.change = Change::None;
         state.bytes = object.size;
         match content {
@@ -146,7 +139,18 @@ impl Draft {
                 state.front = Some(Front { bytes: object.size, object });
             }
         }
-        draft
+        Self::new(drafting, state)
+    }
+
+    fn new(drafting: &Drafting, state: State) -> Self {
+        Self {
+            uploader: Arc::clone(&drafting.uploader),
+            budget: Arc::clone(&drafting.budget),
+            reader: Arc::clone(&drafting.reader),
+            part_bytes: part_bytes(1, drafting.part_bytes),
+            bytes: AtomicU64::new(state.bytes),
+            state: Arc::new(Mutex::new(state)),
+        }
     }
 
     /// Whether an object of this size can be written to without having been fetched.
@@ -235,9 +239,28 @@ impl Draft {
     }
 
     /// Makes what was written an object. On success S3 has acknowledged it; `None`: it had
-    /// everything already.
-    pub async fn commit(&self, urgency: Urgency) -> VfsResult<Option<ObjectRef>> {
+    /// everything already. `stamp` is metadata that rides along where it costs no request.
+    pub async fn commit(
+        &self,
+        urgency: Urgency,
+        stamp: BTreeMap<String, String>,
+    ) -> VfsResult<Option<Committed>> {
         let mut state = self.state.lock().await;
+        self.commit_held(&mut state, urgency, stamp).await
+    }
+
+    /// Keeps everybody else from writing and committing for as long as the hold lives.
+    pub async fn hold(self: &Arc<Self>) -> Hold {
+        let state = Arc::clone(&self.state).lock_owned().await;
+        Hold { draft: Arc::clone(self), state }
+    }
+
+    async fn commit_held(
+        &self,
+        state: &mut State,
+        urgency: Urgency,
+        _stamp: BTreeMap<String, String>,
+    ) -> VfsResult<Option<Committed>> {
         let idle = match state.change {
             Change::None => true,
             Change::Emptied => urgency == Urgency::IfWritten,
@@ -247,30 +270,8 @@ impl Draft {
             return Ok(None);
         }
         state.check_upload().await?;
-        let etag = self.send(&mut state).await?;
-        Ok(Some(state.committed(etag)))
-    }
-
-    /// Goes on under another name: sends what S3 does not have yet and runs `moving`, by which S3
-    /// moves the object. Nobody writes meanwhile. Where it fails, the file stays where it was.
-    pub async fn relocate(
-        &self,
-        target: Target,
-        moving: impl Future<Output = VfsResult<ObjectRef>>,
-    ) -> VfsResult<ObjectRef> {
-        let mut state = self.state.lock().await;
-        if state.change != Change::None {
-            state.check_upload().await?;
-            let etag = self.send(&mut state).await?;
-            state.committed(etag);
-        }
-        let object = moving.await?;
-        state.base = Some(object.etag.clone());
-        state.target = target;
-        if let Some(front) = &mut state.front {
-            front.object = object.clone();
-        }
-        Ok(object)
+        let etag = self.send(state).await?;
+        Ok(Some(Committed { object: state.committed(etag), stamped: false }))
     }
 
     /// The file's name is about to go: it can be written and read on, but is not committed again.
@@ -378,6 +379,26 @@ impl Draft {
     }
 }
 
+impl Hold {
+    /// As [`Draft::commit`].
+    pub async fn commit(
+        &mut self,
+        urgency: Urgency,
+        stamp: BTreeMap<String, String>,
+    ) -> VfsResult<Option<Committed>> {
+        self.draft.commit_held(&mut self.state, urgency, stamp).await
+    }
+
+    /// The object that the file was is now `object`, under another key: what follows goes there.
+    pub fn moved(&mut self, target: Target, object: ObjectRef) {
+        self.state.base = Some(object.etag.clone());
+        self.state.target = target;
+        if let Some(front) = &mut self.state.front {
+            front.object = object;
+        }
+    }
+}
+
 /// Ends an upload, also where whoever waits for it gives up.
 async fn abort(upload: Option<MultipartUpload>) {
     if let Some(upload) = upload {
@@ -387,6 +408,22 @@ async fn abort(upload: Option<MultipartUpload>) {
 }
 
 impl State {
+    fn empty(drafting: &Drafting, target: Target, base: Option<ETag>) -> Self {
+        Self {
+            target,
+            base,
+            front: None,
+            bytes: 0,
+            held_from: 0,
+            held: Extents::default(),
+            memory: drafting.budget.reserve_over(0),
+            upload: None,
+            change: Change::Emptied,
+            orphaned: false,
+            failure: None,
+        }
+    }
+
     /// The upload under way; a new one begins with what is left in S3.
     fn upload(&mut self, uploader: &Arc<Uploader>) -> &mut MultipartUpload {
         let (target, front) = (&self.target, &self.front);
