@@ -16,6 +16,7 @@ use crate::vfs::ops::dir::DirectoryHandle;
 use crate::vfs::read::ReadHandle;
 use crate::vfs::types::{Fh, Ino, ObjectRef, OpenHow};
 use crate::vfs::write::draft::Draft;
+use crate::vfs::write::upload::Target;
 
 /// A file that is open at least once.
 pub struct OpenFile {
@@ -30,6 +31,10 @@ struct OpenState {
     draft: Option<Arc<Draft>>,
     /// Handles that may write.
     writers: u32,
+    /// Handles that may read.
+    readers: u32,
+    /// Where the bytes are that were copied here by name and not yet made an object.
+    borrowed: Vec<Target>,
     /// What the file was when the writing began or what this mount has made of it since, and how
     /// often it has.
     committed: Option<ObjectRef>,
@@ -65,6 +70,30 @@ impl OpenFile {
         state.commits_before = state.commits;
         state.committed = object;
         state.draft = Some(Arc::new(draft));
+        state.written_at = None;
+    }
+
+    /// Nobody writes, but what is read is no longer S3's.
+    pub fn keep(&self, draft: &Arc<Draft>) {
+        lock(&self.state).draft = Some(Arc::clone(draft));
+    }
+
+    #[must_use]
+    pub fn has_readers(&self) -> bool {
+        lock(&self.state).readers > 0
+    }
+
+    /// The file's next commit needs what is under this key now.
+    pub fn borrow_from(&self, source: Target) {
+        let mut state = lock(&self.state);
+        if !state.borrowed.contains(&source) {
+            state.borrowed.push(source);
+        }
+    }
+
+    #[must_use]
+    pub fn borrows_from(&self, source: &Target) -> bool {
+        lock(&self.state).borrowed.contains(source)
     }
 
     /// One writer more.
@@ -82,6 +111,11 @@ impl OpenFile {
     /// The writing has ended.
     pub fn end(&self) {
         lock(&self.state).draft = None;
+    }
+
+    /// The time that was set counts, not that of what was written before.
+    pub fn forget_written(&self) {
+        lock(&self.state).written_at = None;
     }
 
     pub fn note_written(&self, at: SystemTime) {
@@ -108,6 +142,7 @@ impl OpenFile {
         state.committed = Some(object);
         state.commits += 1;
         state.facts = Some(facts);
+        state.borrowed.clear();
     }
 
     /// Whether anything was committed since the writing began.
@@ -244,6 +279,7 @@ impl Handles {
 
     fn add_file(&self, handle: FileHandle) -> Fh {
         let fh = self.next();
+        lock(&handle.file.state).readers += u32::from(handle.how.read);
         lock(&self.files).insert(fh, Arc::new(handle));
         fh
     }
@@ -253,7 +289,9 @@ impl Handles {
     }
 
     pub fn remove_file(&self, fh: Fh) -> VfsResult<Arc<FileHandle>> {
-        lock(&self.files).remove(&fh).ok_or(VfsError::BadHandle)
+        let handle = lock(&self.files).remove(&fh).ok_or(VfsError::BadHandle)?;
+        lock(&handle.file.state).readers -= u32::from(handle.how.read);
+        Ok(handle)
     }
 
     pub fn add_directory(&self, handle: DirectoryHandle) -> Fh {
