@@ -7,3 +7,4 @@ pub mod directory;
 pub mod inode;
 pub mod listing;
 pub mod names;
+pub mod posix;
