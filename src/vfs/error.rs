@@ -40,6 +40,8 @@ pub enum VfsError {
     Stale,
     #[error("the file would exceed the largest object S3 can hold")]
     TooLarge,
+    #[error("there is nothing behind this offset")]
+    BeyondEnd,
     #[error("no answer within {0} s")]
     Deadline(u64),
     #[error("the mount is shutting down")]
@@ -68,6 +70,7 @@ impl VfsError {
             Self::CrossDevice(_) => Errno::XDEV,
             Self::Stale => Errno::STALE,
             Self::TooLarge => Errno::FBIG,
+            Self::BeyondEnd => Errno::NXIO,
             Self::Deadline(_) => Errno::TIMEDOUT,
             Self::ShuttingDown => Errno::SHUTDOWN,
             Self::Store(error) => store_errno(error),
@@ -85,6 +88,7 @@ impl VfsError {
             | Self::NotDirectory
             | Self::IsDirectory
             | Self::CrossDevice(_)
+            | Self::BeyondEnd
             | Self::ReadOnly => true,
             Self::Store(error) => error.kind == ErrorKind::NotFound,
             Self::BadHandle

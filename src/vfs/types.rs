@@ -93,6 +93,14 @@ pub struct Creation {
     pub mode: u32,
 }
 
+impl Creation {
+    /// As [`Caller::privilege`].
+    #[must_use]
+    pub fn privilege(&self) -> Privilege {
+        if self.uid == 0 { Privilege::Kept } else { Privilege::Dropped }
+    }
+}
+
 /// What a special file is: its kind, and for a device node its number.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Special {

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use futures_util::{StreamExt, stream};
 
-use crate::store::types::{ETag, ObjectHead};
+use crate::store::types::ObjectHead;
 use crate::vfs::Vfs;
 use crate::vfs::cache::attributes::Remembered;
 use crate::vfs::error::{VfsError, VfsResult};
@@ -191,11 +191,20 @@ impl Vfs {
                 wanted.push((index, key, facts.clone()));
             }
         }
-        let keys: Vec<(Arc<str>, ETag, _)> = wanted
-            .iter()
-            .map(|(_, key, facts)| (Arc::clone(key), facts.etag.clone(), facts.last_modified))
-            .collect();
-        let found = attributes.find(&bucket, keys).await;
+        if wanted.is_empty() {
+            return;
+        }
+        let attributes = Arc::clone(attributes);
+        let looked_up = tokio::task::spawn_blocking(move || {
+            let versions: Vec<_> = wanted
+                .iter()
+                .map(|(_, key, facts)| (&**key, &facts.etag, facts.last_modified))
+                .collect();
+            let found = attributes.find(&bucket, &versions);
+            (wanted, found)
+        });
+        // A look-up that panicked has said so itself; the attributes are asked for then.
+        let Ok((wanted, found)) = looked_up.await else { return };
         let mut names = directory.names();
         for ((index, _, facts), posix) in wanted.into_iter().zip(found) {
             let Some(posix) = posix.map(Arc::new) else { continue };
@@ -212,9 +221,10 @@ impl Vfs {
             let Ok(Known::File(facts)) = known else { return None };
             let Asked::Settled(posix) = &facts.posix else { return None };
             Some(Remembered {
-                key: key_of(directory, name)?,
+                key: key_of(directory, name)?.to_string(),
                 etag: facts.etag.clone(),
                 last_modified: facts.last_modified,
+                asked_at: self.clock.wall(),
                 posix: Posix::clone(posix),
             })
         });

@@ -1,25 +1,37 @@
 //! Files: opening, reading, writing, and making what was written durable.
 
 use std::collections::BTreeMap;
+use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
 
-use crate::store::types::ETag;
+use crate::store::types::{ETag, ObjectAttributes};
 use crate::vfs::error::{VfsError, VfsResult};
-use crate::vfs::namespace::directory::{Facts, Known, Names};
+use crate::vfs::namespace::content_type;
+use crate::vfs::namespace::directory::{Asked, Facts, Known, Names};
 use crate::vfs::namespace::inode::{Inode, Location};
-use crate::vfs::namespace::names::Named;
+use crate::vfs::namespace::posix::{self, Posix};
+use crate::vfs::ops::attr::without_privilege;
 use crate::vfs::ops::handles::{FileHandle, OpenFile};
-use crate::vfs::ops::lookup::{Found, Meaning};
-use crate::vfs::types::{Entry, Fh, Ino, Kind, ObjectRef, OpenHow, Opened};
+use crate::vfs::ops::lookup::Found;
+use crate::vfs::types::{
+    Allocation, Creation, Entry, Fh, Grow, Ino, Kind, ObjectRef, OpenHow, Opened, Privilege, Seek,
+};
+use crate::vfs::write::copy::{Kept, look};
 use crate::vfs::write::draft::{Committed, Draft, Piece, Urgency};
 use crate::vfs::write::upload::Target;
 use crate::vfs::{Drained, Vfs};
 
 impl Vfs {
-    pub async fn open(&self, ino: Ino, how: OpenHow) -> VfsResult<Opened> {
+    /// `privilege` is that of whoever opens it, for `O_TRUNC`.
+    pub async fn open(
+        &self,
+        ino: Ino,
+        how: OpenHow,
+        privilege: Privilege,
+    ) -> VfsResult<Opened> {
         let inode = self.inodes.get(ino)?;
         if inode.kind == Kind::Directory {
             return Err(VfsError::IsDirectory);
@@ -30,7 +42,7 @@ impl Vfs {
         let opening = self.handles.open(&inode);
         let open = Arc::clone(&opening.file);
         let reading = if how.write {
-            self.begin_writing(&open, how).await?;
+            self.begin_writing(&open, how, privilege).await?;
             None
         } else if open.draft().is_some() {
             None
@@ -49,27 +61,39 @@ impl Vfs {
         parent: Ino,
         name: &[u8],
         how: OpenHow,
+        creation: Creation,
     ) -> VfsResult<(Entry, Opened)> {
         self.check_writable()?;
         let directory = self.inodes.directory(parent)?;
-        let found = self.find(&directory, name).await?;
+        let found = self.find_whole(&directory, name).await?;
         match &found.known {
             Known::Directory(_) => return Err(VfsError::IsDirectory),
             Known::File(_) if how.exclusive => {
                 return Err(VfsError::Exists("the file is there".into()));
             }
-            Known::File(_) => return self.open_found(&directory, &found, how).await,
+            Known::File(_) => {
+                let privilege = creation.privilege();
+                return self.open_found(&directory, &found, how, privilege).await;
+            }
             Known::Absent => {}
         }
-        let (bucket, key) = self.creatable(&found)?;
-        let facts = self.empty_facts();
+        let target = self.creatable(&found)?;
+        let posix = self.created(&directory, Kind::File, creation);
+        let kept = self.kept_of_new(&found.name, &posix);
+        let facts = Facts {
+            etag: unsent(),
+            size: 0,
+            last_modified: self.clock.wall(),
+            posix: Asked::Fresh(Arc::new(posix)),
+        };
         let found = Found { known: Known::File(facts.clone()), ttl: self.ttl(), ..found };
         directory.names().pin(&found.name, found.known.clone(), self.now());
+        directory.note_changed(self.clock.wall());
         let entry = self.entered(&directory, &found).ok_or(VfsError::NotFound)?;
         let inode = self.inodes.get(entry.attr.ino)?;
         let opening = self.handles.open(&inode);
         let open = Arc::clone(&opening.file);
-        open.begin(Draft::empty(&self.drafting, Target { bucket, key }, None), None);
+        open.begin(Draft::empty(&self.drafting, target, None, kept), None);
         open.note_facts(facts);
         let fh = opening.done(FileHandle::new(open, how, None));
         Ok((entry, opened(fh, how)))
@@ -92,15 +116,18 @@ impl Vfs {
     }
 
     /// Takes all of `data` or fails.
-    pub async fn write(&self, fh: Fh, offset: u64, data: Bytes) -> VfsResult<()> {
-        self.check_writable()?;
-        let handle = self.handles.file(fh)?;
-        let draft = handle.file.draft().filter(|_| handle.how.write);
-        let draft = draft.ok_or(VfsError::BadHandle)?;
+    pub async fn write(
+        &self,
+        fh: Fh,
+        offset: u64,
+        data: Bytes,
+        privilege: Privilege,
+    ) -> VfsResult<()> {
+        let (handle, draft) = self.writing(fh)?;
         // The kernel knows the end of a file only as of its last word from us.
         let offset = (!handle.how.append).then_some(offset);
         draft.write(offset, data).await?;
-        handle.file.note_written(self.clock.wall());
+        self.written(&handle.file, privilege).await;
         Ok(())
     }
 
@@ -124,43 +151,50 @@ impl Vfs {
         ended
     }
 
-    /// Writes what open files still hold and refuses every later change.
-    pub async fn drain(&self) -> Drained {
-        self.ending.store(true, std::sync::atomic::Ordering::Release);
-        let mut drained = Drained::default();
-        for file in self.handles.all() {
-            let Some(draft) = file.draft() else { continue };
-            let before = draft.is_dirty().await;
-            match self.commit(&file, Urgency::Always).await {
-                Ok(()) if before => {
-                    let (path, bytes) = (self.path(&file.inode), draft.bytes());
-                    tracing::warn!(path, bytes, "still open at the end: S3 has what was written");
-                    drained.written += 1;
-                }
-                Ok(()) => {}
-                Err(error) => drained.failed.push((self.path(&file.inode), error.to_string())),
-            }
-        }
-        drained
-    }
-
-    pub(crate) async fn truncate_open(&self, open: &OpenFile, bytes: u64) -> VfsResult<()> {
+    pub(crate) async fn truncate_open(
+        &self,
+        open: &OpenFile,
+        bytes: u64,
+        privilege: Privilege,
+    ) -> VfsResult<()> {
         let draft = open.draft().ok_or(VfsError::BadHandle)?;
         draft.truncate(bytes).await?;
-        open.note_written(self.clock.wall());
+        self.written(open, privilege).await;
         Ok(())
     }
 
-    /// Makes what was written an object, and lets the names know.
-    pub(crate) async fn commit(&self, file: &OpenFile, urgency: Urgency) -> VfsResult<()> {
-        let Some(draft) = file.draft() else { return Ok(()) };
-        let committed = draft.commit(urgency, BTreeMap::new()).await?;
-        let Some(Committed { object, .. }) = committed else { return Ok(()) };
-        let last_modified = self.clock.wall();
-        let facts = Facts { etag: object.etag.clone(), size: object.size, last_modified };
-        file.note_committed(object, facts.clone());
-        self.pin(&file.inode, &Known::File(facts));
-        Ok(())
+    /// The file and its draft, if `fh` may write.
+    pub(crate) fn writing(&self, fh: Fh) -> VfsResult<(Arc<FileHandle>, Arc<Draft>)> {
+        self.check_writable()?;
+        let handle = self.handles.file(fh)?;
+        let draft = handle.file.draft().filter(|_| handle.how.write);
+        let draft = draft.ok_or(VfsError::BadHandle)?;
+        Ok((handle, draft))
+    }
+
+    /// The bytes of a file have changed.
+    pub(crate) async fn written(&self, file: &OpenFile, privilege: Privilege) {
+        file.note_written(self.clock.wall());
+        if privilege == Privilege::Dropped {
+            self.drop_privilege(file).await;
+        }
+    }
+
+    async fn drop_privilege(&self, file: &OpenFile) {
+        let Some(facts) = file.last_facts() else { return };
+        let mode = facts.posix.posix().and_then(|posix| posix.mode);
+        let Some(dropped) = mode.map(without_privilege).filter(|left| Some(*left) != mode) else {
+            return;
+        };
+        self.change_open(file, |posix| Posix { mode: Some(dropped), ..posix.clone() }).await;
+    }
+
+    /// What the object of a new file has beside its bytes.
+    fn kept_of_new(&self, name: &str, posix: &Posix) -> Kept {
+        let content_type = content_type::of_name(name).map(str::to_owned);
+        let mut attributes = ObjectAttributes { content_type, ..ObjectAttributes::default() };
+        self.put_posix(posix, &mut attributes);
+        Kept { attributes, ..Kept::default() }
     }
 
     /// Where an inode is below the mount, for messages; empty for the root.
@@ -189,9 +223,10 @@ impl Vfs {
         directory: &Inode,
         found: &Found,
         how: OpenHow,
+        privilege: Privilege,
     ) -> VfsResult<(Entry, Opened)> {
         let entry = self.entered(directory, found).ok_or(VfsError::NotFound)?;
-        match self.open(entry.attr.ino, how).await {
+        match self.open(entry.attr.ino, how, privilege).await {
             Ok(opened) => Ok((entry, opened)),
             Err(error) => {
                 self.inodes.forget(entry.attr.ino, 1);
@@ -212,7 +247,12 @@ impl Vfs {
         }
     }
 
-    async fn begin_writing(&self, open: &OpenFile, how: OpenHow) -> VfsResult<()> {
+    async fn begin_writing(
+        &self,
+        open: &OpenFile,
+        how: OpenHow,
+        privilege: Privilege,
+    ) -> VfsResult<()> {
         let _turn = open.turn().await;
         match open.draft() {
             Some(draft) => {
@@ -222,9 +262,12 @@ impl Vfs {
                 open.join();
             }
             None => {
-                let object = self.object(open).await?;
-                open.begin(self.draft(object.clone(), how).await?, Some(object));
+                let (object, kept) = self.object_to_write(open).await?;
+                open.begin(self.draft(object.clone(), how, kept), Some(object));
             }
+        }
+        if how.truncate {
+            self.written(open, privilege).await;
         }
         if let Some(facts) = open.last_facts() {
             self.pin(&open.inode, &Known::File(facts));
@@ -232,17 +275,35 @@ impl Vfs {
         Ok(())
     }
 
-    async fn draft(&self, object: ObjectRef, how: OpenHow) -> VfsResult<Draft> {
-        if how.truncate {
-            let target = Target { bucket: object.bucket, key: object.key };
-            return Ok(Draft::empty(&self.drafting, target, Some(object.etag)));
+    fn draft(&self, object: ObjectRef, how: OpenHow, kept: Kept) -> Draft {
+        if !how.truncate {
+            return Draft::over(&self.drafting, object, kept);
         }
-        if Draft::can_leave_in_s3(object.size) {
-            return Ok(Draft::over(&self.drafting, object, None));
+        let target = Target { bucket: object.bucket, key: object.key };
+        Draft::empty(&self.drafting, target, Some(object.etag), kept)
+    }
+
+    /// The version that is there now, with all that its next version would lose.
+    async fn object_to_write(&self, open: &OpenFile) -> VfsResult<(ObjectRef, Kept)> {
+        let place = open.inode.place();
+        let Location::File { bucket, key } = place.location else {
+            return Err(VfsError::IsDirectory);
+        };
+        if place.removed {
+            return Err(VfsError::Stale);
         }
-        let bytes = object.size as u32;
-        let content = self.reader.open(object.clone()).read(0, bytes).await?;
-        Ok(Draft::over(&self.drafting, object, Some(content)))
+        let asked_at = self.now();
+        let target = Target { bucket, key };
+        let (head, kept) = look(&self.store, &target).await?;
+        let facts = self.facts_of(&head);
+        open.note_facts(facts.clone());
+        let Target { bucket, key } = target;
+        let object = ObjectRef { bucket, key, etag: facts.etag.clone(), size: facts.size };
+        let learn = |names: &mut Names, name: &Arc<str>| {
+            names.learn(name, Known::File(facts.clone()), asked_at);
+        };
+        self.tell_parent(&open.inode, learn);
+        Ok((object, kept))
     }
 
     async fn end_writing(&self, file: &OpenFile) -> VfsResult<()> {
@@ -252,6 +313,10 @@ impl Vfs {
             return Ok(());
         }
         let committed = self.commit(file, Urgency::Always).await;
+        if file.inode.place().removed {
+            // Whoever still reads it does so from the draft; it goes with the last handle.
+            return committed;
+        }
         if let Some(draft) = file.draft() {
             draft.discard().await;
         }
@@ -263,8 +328,14 @@ impl Vfs {
         committed
     }
 
+    /// Other attributes of a file that is being written, or whose name is gone.
+    pub(crate) fn note(&self, open: &OpenFile, facts: Facts) {
+        open.note_facts(facts.clone());
+        self.pin(&open.inode, &Known::File(facts));
+    }
+
     /// Names a file that is being written: S3's word on it does not count before it is there.
-    fn pin(&self, inode: &Inode, known: &Known) {
+    pub(crate) fn pin(&self, inode: &Inode, known: &Known) {
         let now = self.now();
         self.tell_parent(inode, |names, name| names.pin(name, known.clone(), now));
     }
@@ -305,41 +376,19 @@ impl Vfs {
     ) -> VfsResult<Bytes> {
         let mut chunks = Vec::new();
         for piece in draft.read(range).await? {
-            match piece {
-                Piece::Held(held) => chunks.extend(held),
-                Piece::Front(object, range) => {
+            chunks.push(match piece {
+                Piece::Held(held) => held,
+                Piece::Staged(span) => span.read().await?,
+                Piece::Zeros(bytes) => Bytes::from(vec![0; bytes as usize]),
+                Piece::Remote(object, range) => {
                     let reading = handle.reading_of(object, |object| self.reader.open(object));
                     let bytes = (range.end - range.start) as u32;
-                    chunks.push(reading.read(range.start, bytes).await?);
+                    reading.read(range.start, bytes).await?
                 }
-            }
+            });
         }
         Ok(joined(chunks))
     }
-
-    /// Where a new file of this name goes.
-    fn creatable(&self, found: &Found) -> VfsResult<(Arc<str>, Arc<str>)> {
-        match &found.named {
-            Meaning::Bucket => Err(only_buckets()),
-            Meaning::Key { named: Named::Plain { .. }, .. } => {
-                found.named.file().ok_or(VfsError::NotFound)
-            }
-            Meaning::Key { .. } => Err(VfsError::Invalid(format!(
-                "{} is the escaped name of something that is not there",
-                found.name
-            ))),
-        }
-    }
-
-    fn empty_facts(&self) -> Facts {
-        Facts { etag: unsent(), size: 0, last_modified: self.clock.wall() }
-    }
-}
-
-/// Why there is no file in the root of all buckets.
-pub(crate) fn only_buckets() -> VfsError {
-    let message = "files live in buckets; here is only room for buckets: use mkdir";
-    VfsError::NotPermitted(message.to_owned())
 }
 
 /// Stands where a file's ETag will be once S3 has it; no object has it.

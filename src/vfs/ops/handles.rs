@@ -11,7 +11,7 @@ use std::time::SystemTime;
 
 use crate::vfs::error::{VfsError, VfsResult};
 use crate::vfs::namespace::directory::Facts;
-use crate::vfs::namespace::inode::Inode;
+use crate::vfs::namespace::inode::{Inode, Location};
 use crate::vfs::ops::dir::DirectoryHandle;
 use crate::vfs::read::ReadHandle;
 use crate::vfs::types::{Fh, Ino, ObjectRef, OpenHow};
@@ -134,6 +134,16 @@ impl OpenFile {
     #[must_use]
     pub fn last_facts(&self) -> Option<Facts> {
         lock(&self.state).facts.clone()
+    }
+
+    /// The object whose bytes the file's readers were told of last.
+    #[must_use]
+    pub fn version(&self) -> Option<ObjectRef> {
+        let state = lock(&self.state);
+        let Location::File { bucket, key } = self.inode.place().location else { return None };
+        let facts = state.facts.as_ref()?;
+        let (etag, size) = (facts.etag.clone(), facts.size);
+        Some(ObjectRef { bucket, key, etag, size })
     }
 
     /// The file is this object now, by this mount's doing.

@@ -147,7 +147,7 @@ impl Vfs {
         attributes: ObjectAttributes,
     ) -> VfsResult<()> {
         let Some(key) = dir.marker_key() else { return Ok(()) };
-        let content_type = Some(content_type::MARKER.to_owned());
+        let content_type = Some(content_type::DIRECTORY_MARKER.to_owned());
         let attributes = ObjectAttributes { content_type, ..attributes };
         match self.put_new(bucket, key, Bytes::new(), attributes).await {
             Ok(_) => Ok(()),
@@ -168,7 +168,7 @@ impl Vfs {
             Err(error) if error.kind == ErrorKind::NotFound => {}
             Err(error) => return Err(error.into()),
         }
-        let content_type = Some(content_type::MARKER.to_owned());
+        let content_type = Some(content_type::DIRECTORY_MARKER.to_owned());
         let mut attributes = ObjectAttributes { content_type, ..ObjectAttributes::default() };
         plan(&mut attributes);
         self.put_new(&marker.bucket, &marker.key, Bytes::new(), attributes).await?;

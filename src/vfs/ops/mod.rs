@@ -2,10 +2,12 @@
 
 pub mod attr;
 pub mod attributes;
+pub mod commit;
 pub mod dir;
 pub mod file;
 pub mod handles;
 pub mod lookup;
 pub mod make;
+pub mod ranges;
 pub mod remove;
 pub mod rename;

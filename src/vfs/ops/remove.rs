@@ -29,7 +29,9 @@ impl Vfs {
             Known::File(_) => found.named.file().ok_or(VfsError::NotFound)?,
         };
         self.keep_directory(&directory, &found.name).await?;
-        let draft = self.orphan(&directory, &found.name).await;
+        let draft = self.orphan(&directory, &found.name).await?;
+        let target = Target { bucket: Arc::clone(&bucket), key: Arc::clone(&key) };
+        self.part_from(&target, None).await?;
         let deleted = self.store.delete_object(&bucket, &key, DeleteObject::default()).await;
         if let Err(error) = deleted {
             if let Some(draft) = draft {
@@ -90,13 +92,37 @@ impl Vfs {
         Ok(())
     }
 
-    /// What is being written under a name that is about to go is not committed any more. Gives
-    /// back the draft, to be adopted again where the name stays.
-    pub(crate) async fn orphan(&self, directory: &Inode, name: &Arc<str>) -> Option<Arc<Draft>> {
-        let inode = self.inodes.find(directory.ino, name)?;
-        let draft = self.handles.find(inode.ino)?.draft()?;
+    /// What is being written under a name that is about to go is not committed any more, and
+    /// whoever reads it gets its bytes here. Gives back the draft, to be adopted again where the
+    /// name stays.
+    pub(crate) async fn orphan(
+        &self,
+        directory: &Inode,
+        name: &Arc<str>,
+    ) -> VfsResult<Option<Arc<Draft>>> {
+        let Some(inode) = self.inodes.find(directory.ino, name) else { return Ok(None) };
+        let Some(open) = self.handles.find(inode.ino) else { return Ok(None) };
+        let _turn = open.turn().await;
+        if open.has_readers() {
+            self.keep_bytes(&open).await?;
+        }
+        let Some(draft) = open.draft() else { return Ok(None) };
         draft.orphan().await;
-        Some(draft)
+        Ok(Some(draft))
+    }
+
+    /// Brings the bytes of an open file here, before S3 loses them.
+    async fn keep_bytes(&self, open: &OpenFile) -> VfsResult<()> {
+        let draft = match (open.draft(), open.version()) {
+            (Some(draft), _) => draft,
+            (None, Some(object)) => {
+                Arc::new(Draft::over(&self.drafting, object, Kept::default()))
+            }
+            (None, None) => return Ok(()),
+        };
+        draft.detach().await?;
+        open.keep(&draft);
+        Ok(())
     }
 
     /// A name of this mount is gone, by its own doing.

@@ -1,5 +1,6 @@
 //! Real mounts, used with the tools that people use.
 
+mod attributes;
 mod directories;
 mod escapes;
 mod files;
@@ -7,6 +8,7 @@ mod large;
 mod names;
 mod rename;
 mod session;
+mod special;
 mod views;
 
 use std::io;

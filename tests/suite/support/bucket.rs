@@ -7,8 +7,8 @@ use futures_util::TryStreamExt;
 use pailfs::store::ObjectStore;
 use pailfs::store::error::{ErrorKind, StoreResult};
 use pailfs::store::types::{
-    CreateBucket, DeleteObject, GetObject, HeadObject, ListObjects, ListUploads, ObjectHead,
-    Payload, WriteOptions,
+    CreateBucket, DeleteObject, GetObject, HeadObject, ListObjects, ListUploads, ObjectAttributes,
+    ObjectHead, Payload, Resource, Tags, WriteOptions,
 };
 
 use crate::support::runtime::block_on;
@@ -27,8 +27,19 @@ impl Bucket {
     }
 
     pub(crate) fn put(&self, key: &str, bytes: impl AsRef<[u8]>) {
+        self.put_with(key, bytes, WriteOptions::default());
+    }
+
+    /// With user metadata alone.
+    pub(crate) fn put_described(&self, key: &str, bytes: &str, metadata: &[(&str, &str)]) {
+        let owned = metadata.iter().map(|(name, value)| (name.to_string(), value.to_string()));
+        let attributes =
+            ObjectAttributes { metadata: owned.collect(), ..ObjectAttributes::default() };
+        self.put_with(key, bytes, WriteOptions { attributes, ..WriteOptions::default() });
+    }
+
+    pub(crate) fn put_with(&self, key: &str, bytes: impl AsRef<[u8]>, options: WriteOptions) {
         let payload = Payload::from(Bytes::copy_from_slice(bytes.as_ref()));
-        let options = WriteOptions::default();
         let put = block_on(self.store.put_object(&self.name, key, payload, options));
         put.unwrap_or_else(|error| panic!("put of {key:?}: {error}"));
     }
@@ -45,6 +56,24 @@ impl Bucket {
 
     pub(crate) fn head(&self, key: &str) -> Option<ObjectHead> {
         found(key, block_on(self.store.head_object(&self.name, key, HeadObject::default())))
+    }
+
+    /// A value of an object's user metadata.
+    #[track_caller]
+    pub(crate) fn metadata(&self, key: &str, name: &str) -> Option<String> {
+        let head = self.head(key).expect("an object");
+        head.attributes.metadata.get(name).cloned()
+    }
+
+    pub(crate) fn tags(&self, key: &str) -> Tags {
+        let object = Resource::object(&self.name, key);
+        block_on(self.store.get_tags(&object)).expect("tags")
+    }
+
+    /// How many grants the ACL of an object has.
+    pub(crate) fn grants(&self, key: &str) -> usize {
+        let object = Resource::object(&self.name, key);
+        block_on(self.store.get_acl(&object)).expect("an ACL").grants.len()
     }
 
     pub(crate) fn delete(&self, key: &str) {
