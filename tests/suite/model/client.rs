@@ -8,7 +8,8 @@ use bytes::Bytes;
 use pailfs::vfs::Vfs;
 use pailfs::vfs::error::VfsError;
 use pailfs::vfs::types::{
-    DirEntry, Entry, Fh, Ino, Kind, Listing, Lookup, OpenHow, Replace, Room, SetAttr,
+    Caller, Creation, DirEntry, Entry, Fh, Ino, Kind, Listing, Lookup, OpenHow, Privilege, Replace,
+    Room, SetAttr,
 };
 use rustix::io::Errno;
 
@@ -17,6 +18,11 @@ use crate::model::tree::Node;
 
 /// What the kernel asks for at once.
 const REQUEST_BYTES: usize = 1 << 20;
+
+/// Who asks, and what is made.
+const ROOT: Caller = Caller { uid: 0, gid: 0, pid: 1 };
+const FILE: Creation = Creation { uid: 0, gid: 0, mode: 0o644 };
+const DIRECTORY: Creation = Creation { uid: 0, gid: 0, mode: 0o755 };
 
 pub(super) struct Client {
     vfs: Arc<Vfs>,
@@ -51,6 +57,17 @@ impl Client {
     pub(super) async fn ino(&self, name: &str) -> Ino {
         match self.vfs.lookup(Ino::ROOT, name.as_bytes()).await {
             Ok(Lookup::Found(entry)) => entry.attr.ino,
+            other => panic!("{name}: {other:?}"),
+        }
+    }
+
+    /// The permission bits of a file in the root.
+    pub(super) async fn mode(&self, name: &str) -> u32 {
+        match self.vfs.lookup(Ino::ROOT, name.as_bytes()).await {
+            Ok(Lookup::Found(entry)) => {
+                self.vfs.forget(entry.attr.ino, 1);
+                entry.attr.mode
+            }
             other => panic!("{name}: {other:?}"),
         }
     }
@@ -105,7 +122,7 @@ impl Client {
             Some(entry) => self.open(&entry, how).await?,
             None => {
                 let (entry, opened) =
-                    self.vfs.create(walk.parent, walk.name.as_bytes(), how).await?;
+                    self.vfs.create(walk.parent, walk.name.as_bytes(), how, FILE).await?;
                 walk.looked_up.push(entry.attr.ino);
                 opened.fh
             }
@@ -116,10 +133,10 @@ impl Client {
     /// Makes a file in the root and writes to it; [`Self::end`] closes it.
     pub(super) async fn begin(&self, name: &str, content: &[u8]) -> Fh {
         let how = OpenHow { write: true, truncate: true, ..OpenHow::default() };
-        let made = self.vfs.create(Ino::ROOT, name.as_bytes(), how).await;
+        let made = self.vfs.create(Ino::ROOT, name.as_bytes(), how, FILE).await;
         let (_, opened) = made.expect("a new file");
         let content = Bytes::copy_from_slice(content);
-        self.vfs.write(opened.fh, 0, content).await.expect("a write");
+        self.vfs.write(opened.fh, 0, content, Privilege::Kept).await.expect("a write");
         opened.fh
     }
 
@@ -144,7 +161,8 @@ impl Client {
         let mut at = offset;
         let mut written = Ok(());
         for chunk in content.chunks(REQUEST_BYTES) {
-            written = self.vfs.write(fh, at, Bytes::copy_from_slice(chunk)).await;
+            let chunk_bytes = Bytes::copy_from_slice(chunk);
+            written = self.vfs.write(fh, at, chunk_bytes, Privilege::Kept).await;
             at += chunk.len() as u64;
             if written.is_err() {
                 break;
@@ -163,7 +181,7 @@ impl Client {
             return Err(VfsError::IsDirectory);
         }
         let change = SetAttr { size: Some(bytes), ..SetAttr::default() };
-        let after = self.vfs.setattr(entry.attr.ino, None, change).await?;
+        let after = self.vfs.setattr(entry.attr.ino, None, change, ROOT).await?;
         assert_eq!(after.attr.size, bytes);
         Ok(Vec::new())
     }
@@ -189,7 +207,7 @@ impl Client {
 
     async fn mkdir(&self, path: &str) -> Result<Vec<u8>, VfsError> {
         let mut walk = self.walk(path).await?;
-        let entry = self.vfs.mkdir(walk.parent, walk.name.as_bytes()).await?;
+        let entry = self.vfs.mkdir(walk.parent, walk.name.as_bytes(), DIRECTORY).await?;
         walk.looked_up.push(entry.attr.ino);
         Ok(Vec::new())
     }
@@ -257,7 +275,7 @@ impl Client {
     }
 
     async fn open(&self, entry: &Entry, how: OpenHow) -> Result<Fh, VfsError> {
-        Ok(self.vfs.open(entry.attr.ino, how).await?.fh)
+        Ok(self.vfs.open(entry.attr.ino, how, Privilege::Kept).await?.fh)
     }
 
     async fn walk(&self, path: &str) -> Result<Walk<'_>, VfsError> {

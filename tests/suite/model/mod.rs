@@ -6,6 +6,7 @@
 
 mod client;
 mod faults;
+mod open;
 mod steps;
 mod together;
 mod tree;

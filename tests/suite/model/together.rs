@@ -6,7 +6,7 @@ use bytes::Bytes;
 use pailfs::store::ObjectStore;
 use pailfs::store::types::{Payload, WriteOptions};
 use pailfs::vfs::Vfs;
-use pailfs::vfs::types::{DirEntry, Fh, Ino, Listing, OpenHow, Room};
+use pailfs::vfs::types::{DirEntry, Fh, Ino, Listing, OpenHow, Privilege, Room};
 
 use crate::model::client::Client;
 use crate::model::{BUCKET, empty_bucket, in_virtual_time, mount};
@@ -63,9 +63,9 @@ fn writing_in_place_holds_no_more_memory_than_the_file_has_bytes() {
         let (_store, client) = mounted_with(&["file"]).await;
         let vfs = client.vfs();
         let ino = client.ino("file").await;
-        let fh = vfs.open(ino, WRITE).await.expect("the file").fh;
+        let fh = vfs.open(ino, WRITE, Privilege::Kept).await.expect("the file").fh;
         for _ in 0..1000 {
-            vfs.write(fh, 0, Bytes::from(vec![1; 1 << 20])).await.expect("a write");
+            vfs.write(fh, 0, Bytes::from(vec![1; 1 << 20]), Privilege::Kept).await.expect("a write");
         }
         assert!(vfs.memory_bytes() <= 2 << 20, "{}", vfs.memory_bytes());
         vfs.release(fh).await.expect("a release");
@@ -78,9 +78,9 @@ fn what_is_written_while_a_file_is_renamed_is_under_its_new_name() {
         let (store, client) = mounted_with(&["old"]).await;
         let vfs = client.vfs();
         let ino = client.ino("old").await;
-        let fh = vfs.open(ino, WRITE).await.expect("the file").fh;
+        let fh = vfs.open(ino, WRITE, Privilege::Kept).await.expect("the file").fh;
         let write = async {
-            vfs.write(fh, 0, Bytes::from_static(b"TEN")).await?;
+            vfs.write(fh, 0, Bytes::from_static(b"TEN"), Privilege::Kept).await?;
             vfs.fsync(fh).await
         };
         let (renamed, written) = tokio::join!(client.rename("old", "new"), write);
