@@ -115,9 +115,10 @@ pub fn read(metadata: &Metadata) -> Posix {
 /// Has the metadata say `posix` in `dialect` and nothing in any other; what is `None` is left
 /// out. [`Dialect::None`] changes nothing.
 ///
-/// A few things can't be said. No dialect has the kind of a file or a directory without its mode;
-/// s3fs' has no mode without a kind, and takes it for a file's. The target in geesefs' header
-/// stays as long as `posix` isn't said to be anything else but a link: it is nowhere else.
+/// A few things can't be said. No dialect has the kind of a file or a directory without its mode,
+/// or the device of what is no device node; s3fs' has no mode without a kind, and takes it for a
+/// file's. The target in geesefs' header stays as long as `posix` isn't said to be anything else
+/// but a link: it is nowhere else.
 pub fn write(posix: &Posix, dialect: Dialect, metadata: &mut Metadata) {
     if dialect == Dialect::None {
         return;
@@ -233,6 +234,12 @@ fn read_id(text: &str) -> Option<u32> {
     text.parse().ok().filter(|id| *id != u32::MAX)
 }
 
+/// Only a device node stands for a device.
+fn device_of(posix: &Posix) -> Option<u64> {
+    let is_node = matches!(posix.kind, Some(Kind::CharDevice | Kind::BlockDevice));
+    posix.device.filter(|_| is_node)
+}
+
 /// Names of a dialect, each with what it is to say.
 type Rows = Vec<(&'static str, Option<String>)>;
 
@@ -244,7 +251,7 @@ fn aws_rows(posix: &Posix) -> Rows {
         ("file-mtime", posix.mtime.map(time::nanoseconds)),
         ("file-atime", posix.atime.map(time::nanoseconds)),
         ("file-ctime", posix.ctime.map(time::nanoseconds)),
-        ("file-rdev", posix.device.map(|device| device.to_string())),
+        ("file-rdev", device_of(posix).map(|device| device.to_string())),
     ]
 }
 
@@ -256,7 +263,7 @@ fn s3fs_rows(posix: &Posix) -> Rows {
         ("mtime", posix.mtime.map(time::floor_seconds)),
         ("atime", posix.atime.map(time::floor_seconds)),
         ("ctime", posix.ctime.map(time::floor_seconds)),
-        ("rdev", posix.device.map(|device| device.to_string())),
+        ("rdev", device_of(posix).map(|device| device.to_string())),
     ]
 }
 
@@ -267,7 +274,7 @@ fn rclone_rows(posix: &Posix) -> Rows {
         ("gid", posix.gid.map(|id| id.to_string())),
         ("mtime", posix.mtime.map(time::decimal_seconds)),
         ("atime", posix.atime.map(time::rfc3339)),
-        ("rdev", posix.device.map(|device| format!("{device:x}"))),
+        ("rdev", device_of(posix).map(|device| format!("{device:x}"))),
     ]
 }
 
