@@ -192,6 +192,8 @@ mod tests {
             mode: 0o100_644,
             uid: 1,
             gid: 2,
+            links: 1,
+            device: 0,
             block_bytes: 4096,
         };
         let converted = file_attr(&attr);

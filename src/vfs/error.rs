@@ -42,6 +42,10 @@ pub enum VfsError {
     TooLarge,
     #[error("there is nothing behind this offset")]
     BeyondEnd,
+    #[error("no room to keep what is written: {0}")]
+    NoSpace(String),
+    #[error("{0}")]
+    Staging(String),
     #[error("no answer within {0} s")]
     Deadline(u64),
     #[error("the mount is shutting down")]
@@ -71,6 +75,8 @@ impl VfsError {
             Self::Stale => Errno::STALE,
             Self::TooLarge => Errno::FBIG,
             Self::BeyondEnd => Errno::NXIO,
+            Self::NoSpace(_) => Errno::NOSPC,
+            Self::Staging(_) => Errno::IO,
             Self::Deadline(_) => Errno::TIMEDOUT,
             Self::ShuttingDown => Errno::SHUTDOWN,
             Self::Store(error) => store_errno(error),
@@ -99,6 +105,8 @@ impl VfsError {
             | Self::Unsupported(_)
             | Self::Stale
             | Self::TooLarge
+            | Self::NoSpace(_)
+            | Self::Staging(_)
             | Self::Deadline(_)
             | Self::ShuttingDown => false,
         }

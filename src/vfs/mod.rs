@@ -23,6 +23,7 @@ use crate::store::clock::Clock;
 use crate::store::error::ErrorKind;
 use crate::store::types::{HeadObject, ListObjects};
 use crate::vfs::budget::Budget;
+use crate::vfs::cache::attributes::Attributes;
 use crate::vfs::error::{VfsError, VfsResult};
 use crate::vfs::namespace::inode::{Inodes, Location};
 use crate::vfs::namespace::names::DirPrefix;
@@ -31,8 +32,7 @@ use crate::vfs::options::Options;
 use crate::vfs::read::Reader;
 use crate::vfs::read::plan::ReadLimits;
 use crate::vfs::types::Source;
-use crate::vfs::write::draft::Drafting;
-use crate::vfs::write::upload::Uploader;
+use crate::vfs::write::draft::{Drafting, DraftingOptions};
 
 /// How many uploads of bytes a mount has under way at once.
 const UPLOADS_MAX: usize = 16;
@@ -47,6 +47,8 @@ pub struct Vfs {
     handles: Handles,
     reader: Arc<Reader>,
     drafting: Drafting,
+    attributes: Option<Arc<Attributes>>,
+    budget: Arc<Budget>,
     ending: AtomicBool,
 }
 
@@ -78,16 +80,22 @@ impl Vfs {
             }
         };
         let reader = Reader::new(Arc::clone(&store), Arc::clone(&budget), limits);
-        let drafting = Drafting {
-            uploader: Uploader::new(Arc::clone(&store), UPLOADS_MAX),
-            budget,
-            reader: Arc::clone(&reader),
+        let drafting = DraftingOptions {
+            uploads_max: UPLOADS_MAX,
             part_bytes: options.part_bytes,
+            staging_directory: options.state_directory.clone(),
         };
+        let drafting = Drafting::new(&store, &budget, &reader, drafting);
         Arc::new(Self {
             reader,
             drafting,
+            budget,
             mounted_at: clock.wall(),
+            attributes: options
+                .attributes_directory
+                .as_deref()
+                .and_then(Attributes::open_or_log)
+                .map(Arc::new),
             inodes: Inodes::new(root),
             handles: Handles::default(),
             ending: AtomicBool::new(false),
@@ -112,7 +120,7 @@ impl Vfs {
     /// Bytes of the memory for data that are in use.
     #[must_use]
     pub fn memory_bytes(&self) -> u64 {
-        self.drafting.budget.used()
+        self.budget.used()
     }
 
     fn now(&self) -> Duration {

@@ -318,7 +318,7 @@ impl Vfs {
             changed = self.planned(open.inode.kind, &before, change, privilege);
             self.put_posix(&changed, attributes);
         });
-        let object = rewritten.await?;
+        let (object, _) = rewritten.await?;
         let facts = Facts {
             etag: object.etag.clone(),
             size: object.size,

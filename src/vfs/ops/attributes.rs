@@ -112,13 +112,13 @@ impl Vfs {
         names: Vec<Arc<str>>,
     ) -> Vec<(Arc<str>, VfsResult<Known>)> {
         let claimed = Claimed { directory, names };
-        let asking = claimed.names.iter().map(|name| async move {
+        let asking = claimed.names.clone().into_iter().map(|name| async move {
             let asked_at = self.now();
-            let known = self.ask_attributes_of(directory, name).await;
+            let known = self.ask_attributes_of(directory, &name).await;
             if let Ok(known) = &known {
-                directory.names().learn(name, known.clone(), asked_at);
+                directory.names().learn(&name, known.clone(), asked_at);
             }
-            (Arc::clone(name), known)
+            (name, known)
         });
         let asked: Vec<_> = stream::iter(asking).buffered(ATTRIBUTE_REQUESTS_MAX).collect().await;
         self.remember(directory, &asked);

@@ -1,7 +1,5 @@
 //! Files: opening, reading, writing, and making what was written durable.
 
-use std::collections::BTreeMap;
-use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -12,17 +10,18 @@ use crate::vfs::error::{VfsError, VfsResult};
 use crate::vfs::namespace::content_type;
 use crate::vfs::namespace::directory::{Asked, Facts, Known, Names};
 use crate::vfs::namespace::inode::{Inode, Location};
-use crate::vfs::namespace::posix::{self, Posix};
+use crate::vfs::namespace::posix::Posix;
 use crate::vfs::ops::attr::without_privilege;
 use crate::vfs::ops::handles::{FileHandle, OpenFile};
 use crate::vfs::ops::lookup::Found;
 use crate::vfs::types::{
-    Allocation, Creation, Entry, Fh, Grow, Ino, Kind, ObjectRef, OpenHow, Opened, Privilege, Seek,
+    Creation, Entry, Fh, Ino, Kind, ObjectRef, OpenHow, Opened, Privilege,
 };
 use crate::vfs::write::copy::{Kept, look};
-use crate::vfs::write::draft::{Committed, Draft, Piece, Urgency};
+use crate::vfs::write::draft::{Draft, Urgency};
+use crate::vfs::write::gather::{Piece, push_zeros};
 use crate::vfs::write::upload::Target;
-use crate::vfs::{Drained, Vfs};
+use crate::vfs::Vfs;
 
 impl Vfs {
     /// `privilege` is that of whoever opens it, for `O_TRUNC`.
@@ -376,16 +375,16 @@ impl Vfs {
     ) -> VfsResult<Bytes> {
         let mut chunks = Vec::new();
         for piece in draft.read(range).await? {
-            chunks.push(match piece {
-                Piece::Held(held) => held,
-                Piece::Staged(span) => span.read().await?,
-                Piece::Zeros(bytes) => Bytes::from(vec![0; bytes as usize]),
+            match piece {
+                Piece::Held(held) => chunks.push(held),
+                Piece::Staged(span) => chunks.push(span.read().await?),
+                Piece::Zeros(bytes) => push_zeros(&mut chunks, bytes),
                 Piece::Remote(object, range) => {
                     let reading = handle.reading_of(object, |object| self.reader.open(object));
                     let bytes = (range.end - range.start) as u32;
-                    reading.read(range.start, bytes).await?
+                    chunks.push(reading.read(range.start, bytes).await?);
                 }
-            });
+            }
         }
         Ok(joined(chunks))
     }

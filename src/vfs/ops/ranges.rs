@@ -6,7 +6,8 @@ use crate::vfs::Vfs;
 use crate::vfs::error::{VfsError, VfsResult};
 use crate::vfs::ops::handles::OpenFile;
 use crate::vfs::types::{Allocation, Fh, Grow, Ino, Privilege, Seek};
-use crate::vfs::write::draft::{Draft, Piece};
+use crate::vfs::write::draft::Draft;
+use crate::vfs::write::gather::Piece;
 use crate::vfs::write::upload::Target;
 
 impl Vfs {

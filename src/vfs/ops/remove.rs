@@ -2,21 +2,18 @@
 
 use std::sync::Arc;
 
-use crate::store::error::ErrorKind;
-use crate::store::types::{
-    Conditions, CreateBucket, DeleteObject, ListObjects, ObjectAttributes, Payload, WriteOptions,
-};
+use crate::store::types::{DeleteObject, ListObjects, ObjectAttributes};
 use crate::vfs::Vfs;
 use crate::vfs::error::{VfsError, VfsResult};
 use crate::vfs::namespace::directory::Known;
 use crate::vfs::namespace::inode::{Inode, Location};
-use crate::vfs::namespace::names::{DirPrefix, Named};
-use crate::vfs::ops::lookup::{Found, Meaning, may_be_bucket};
-use crate::vfs::types::{Entry, Ino};
+use crate::vfs::namespace::names::DirPrefix;
+use crate::vfs::ops::handles::OpenFile;
+use crate::vfs::ops::lookup::Meaning;
+use crate::vfs::types::Ino;
+use crate::vfs::write::copy::Kept;
 use crate::vfs::write::draft::Draft;
-
-/// What AWS's own tools give to markers of directories.
-const MARKER_CONTENT_TYPE: &str = "application/x-directory";
+use crate::vfs::write::upload::Target;
 
 impl Vfs {
     pub async fn unlink(&self, parent: Ino, name: &[u8]) -> VfsResult<()> {

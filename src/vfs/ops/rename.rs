@@ -7,9 +7,9 @@ use crate::store::error::ErrorKind;
 use crate::store::types::{Conditions, DeleteObject};
 use crate::vfs::Vfs;
 use crate::vfs::error::{VfsError, VfsResult};
-use crate::vfs::namespace::directory::{Facts, Known};
+use crate::vfs::namespace::directory::{Asked, Facts, Known};
 use crate::vfs::namespace::inode::{Inode, Location};
-use crate::vfs::ops::file::only_buckets;
+use crate::vfs::ops::make::only_buckets;
 use crate::vfs::ops::handles::OpenFile;
 use crate::vfs::ops::lookup::{Found, Meaning};
 use crate::vfs::types::{Ino, ObjectRef, Replace};
@@ -82,7 +82,7 @@ impl Vfs {
         if let Some(open) = open {
             self.commit(open, Urgency::Always).await?;
         }
-        let replaced = self.orphan(&target.directory, &target.name).await;
+        let replaced = self.orphan(&target.directory, &target.name).await?;
         let moved = match open.and_then(OpenFile::draft) {
             Some(draft) => self.move_written(&draft, &source, &target, replace).await,
             None => self.move_object(&source, &target, replace).await,
@@ -147,6 +147,7 @@ impl Vfs {
             etag: object.etag.clone(),
             size: object.size,
             last_modified: self.clock.wall(),
+            posix: Asked::NotYet,
         };
         let location = Location::File {
             bucket: Arc::clone(&to.target.bucket),
