@@ -262,6 +262,7 @@ fn vfs(typed: &Typed, environment: &Environment) -> Meant<Options> {
         part_bytes: part_bytes(typed)?.unwrap_or(defaults.part_bytes),
         operation_timeout: timeout(typed)?.unwrap_or(defaults.operation_timeout),
         create_region: typed.value("create-region").map(str::to_owned),
+        ..defaults
     })
 }
 

@@ -40,6 +40,10 @@ pub enum VfsError {
     Stale,
     #[error("the file would exceed the largest object S3 can hold")]
     TooLarge,
+    #[error("no room to keep what is written: {0}")]
+    NoSpace(String),
+    #[error("{0}")]
+    Staging(String),
     #[error("no answer within {0} s")]
     Deadline(u64),
     #[error("the mount is shutting down")]
@@ -68,6 +72,8 @@ impl VfsError {
             Self::CrossDevice(_) => Errno::XDEV,
             Self::Stale => Errno::STALE,
             Self::TooLarge => Errno::FBIG,
+            Self::NoSpace(_) => Errno::NOSPC,
+            Self::Staging(_) => Errno::IO,
             Self::Deadline(_) => Errno::TIMEDOUT,
             Self::ShuttingDown => Errno::SHUTDOWN,
             Self::Store(error) => store_errno(error),
@@ -95,6 +101,8 @@ impl VfsError {
             | Self::Unsupported(_)
             | Self::Stale
             | Self::TooLarge
+            | Self::NoSpace(_)
+            | Self::Staging(_)
             | Self::Deadline(_)
             | Self::ShuttingDown => false,
         }

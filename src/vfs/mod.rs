@@ -31,8 +31,7 @@ use crate::vfs::options::Options;
 use crate::vfs::read::Reader;
 use crate::vfs::read::plan::ReadLimits;
 use crate::vfs::types::Source;
-use crate::vfs::write::draft::Drafting;
-use crate::vfs::write::upload::Uploader;
+use crate::vfs::write::draft::{Drafting, DraftingOptions};
 
 /// How many uploads of bytes a mount has under way at once.
 const UPLOADS_MAX: usize = 16;
@@ -47,6 +46,7 @@ pub struct Vfs {
     handles: Handles,
     reader: Arc<Reader>,
     drafting: Drafting,
+    budget: Arc<Budget>,
     ending: AtomicBool,
 }
 
@@ -78,15 +78,16 @@ impl Vfs {
             }
         };
         let reader = Reader::new(Arc::clone(&store), Arc::clone(&budget), limits);
-        let drafting = Drafting {
-            uploader: Uploader::new(Arc::clone(&store), UPLOADS_MAX),
-            budget,
-            reader: Arc::clone(&reader),
+        let drafting = DraftingOptions {
+            uploads_max: UPLOADS_MAX,
             part_bytes: options.part_bytes,
+            staging_directory: options.state_directory.clone(),
         };
+        let drafting = Drafting::new(&store, &budget, &reader, drafting);
         Arc::new(Self {
             reader,
             drafting,
+            budget,
             mounted_at: clock.wall(),
             inodes: Inodes::new(root),
             handles: Handles::default(),
@@ -112,7 +113,7 @@ impl Vfs {
     /// Bytes of the memory for data that are in use.
     #[must_use]
     pub fn memory_bytes(&self) -> u64 {
-        self.drafting.budget.used()
+        self.budget.used()
     }
 
     fn now(&self) -> Duration {

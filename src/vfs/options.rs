@@ -1,5 +1,6 @@
 //! What a mount can be told, typed and in its final units. `cli` turns words into these.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 /// The choices of one mount.
@@ -21,6 +22,9 @@ pub struct Options {
     /// The first part of a multipart upload is this large; later ones grow where an object
     /// would need more than S3's 10,000.
     pub part_bytes: u64,
+    /// Where files being written go as far as memory lacks; `None`: nowhere, so that what went
+    /// up can be neither read nor changed before its file is closed.
+    pub state_directory: Option<PathBuf>,
     /// How long one operation may take before it fails with `ETIMEDOUT`.
     pub operation_timeout: Duration,
     /// Region for buckets that `mkdir` makes; `None` is the client's.
@@ -38,6 +42,7 @@ impl Default for Options {
             ttl: Duration::from_secs(1),
             memory_bytes_max: 256 << 20,
             part_bytes: 8 << 20,
+            state_directory: None,
             operation_timeout: Duration::from_secs(60),
             create_region: None,
         }
