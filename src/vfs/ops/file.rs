@@ -226,8 +226,9 @@ impl Vfs {
             }
             None => {
                 let object = self.object(open).await?;
-                let (draft, object) = self.draft(object, how).await?;
+                let (draft, object, facts) = self.draft(object, how).await?;
                 open.begin(draft, Some(object));
+                open.note_facts(facts);
             }
         }
         if let Some(facts) = open.last_facts() {
@@ -237,15 +238,16 @@ impl Vfs {
     }
 
     /// A draft over what is there now, with all that belongs to it, and what that is.
-    async fn draft(&self, object: ObjectRef, how: OpenHow) -> VfsResult<(Draft, ObjectRef)> {
+    async fn draft(&self, object: ObjectRef, how: OpenHow) -> VfsResult<(Draft, ObjectRef, Facts)> {
         let target = Target { bucket: object.bucket.clone(), key: object.key.clone() };
         let (head, kept) = look(&self.store, &target).await?;
+        let facts = Facts::from(&head);
         let object = ObjectRef { etag: head.etag.clone(), size: head.size, ..object };
         if how.truncate {
             let draft = Draft::empty(&self.drafting, target, Some(head.etag), kept);
-            return Ok((draft, object));
+            return Ok((draft, object, facts));
         }
-        Ok((Draft::over(&self.drafting, object.clone(), kept), object))
+        Ok((Draft::over(&self.drafting, object.clone(), kept), object, facts))
     }
 
     async fn end_writing(&self, file: &OpenFile) -> VfsResult<()> {
