@@ -296,16 +296,30 @@ impl MultipartUpload {
             uploader.check(target, &conditions).await?;
             completed = complete(Conditions::default()).await;
         }
-        Ok(uploader.settle(target, completed, || multipart_etag(&parts)).await?)
+        let is_told = completed.is_ok();
+        let etag = uploader.settle(target, completed, || multipart_etag(&parts)).await?;
+        if !is_told {
+            // An earlier upload of the same bytes may have made the object, and this one be left.
+            self.abort_parts(id).await;
+        }
+        Ok(etag)
     }
 
     /// Stops the parts and has S3 forget those that arrived. A failure is logged: S3 keeps the
     /// parts then, until the bucket's lifecycle rule for incomplete uploads removes them.
     pub async fn abort(mut self) {
         self.tasks.shutdown().await;
-        let Some(id) = self.shared.id.get() else { return };
+        if let Some(id) = self.shared.id.get() {
+            self.abort_parts(id).await;
+        }
+    }
+
+    async fn abort_parts(&self, id: &str) {
         let upload = self.shared.upload(id);
-        if let Err(error) = self.shared.uploader.store.abort_multipart(upload).await {
+        let aborted = self.shared.uploader.store.abort_multipart(upload).await;
+        if let Err(error) = aborted
+            && error.kind != ErrorKind::NotFound
+        {
             tracing::warn!(key = %upload.key, upload = %id, %error, "upload could not be aborted");
         }
     }
