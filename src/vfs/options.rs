@@ -1,6 +1,9 @@
 //! What a mount can be told, typed and in its final units. `cli` turns words into these.
 
+use std::path::PathBuf;
 use std::time::Duration;
+
+use crate::vfs::namespace::posix::Dialect;
 
 /// The choices of one mount.
 #[derive(Clone, Debug)]
@@ -25,6 +28,14 @@ pub struct Options {
     pub operation_timeout: Duration,
     /// Region for buckets that `mkdir` makes; `None` is the client's.
     pub create_region: Option<String>,
+    /// Where intents are kept that survive a crash; `None`: nowhere.
+    pub state_directory: Option<PathBuf>,
+    /// Whose intents they are: the server and who one is there. Others are left alone.
+    pub state_scope: String,
+    /// How mode, owner and times are written; with [`Dialect::None`] they are not asked for either.
+    pub posix_dialect: Dialect,
+    /// Where attributes are remembered that were asked for; `None`: nowhere.
+    pub attributes_directory: Option<PathBuf>,
 }
 
 impl Default for Options {
@@ -40,6 +51,10 @@ impl Default for Options {
             part_bytes: 8 << 20,
             operation_timeout: Duration::from_secs(60),
             create_region: None,
+            state_directory: None,
+            state_scope: String::new(),
+            posix_dialect: Dialect::default(),
+            attributes_directory: None,
         }
     }
 }
