@@ -24,16 +24,19 @@ pub struct Options {
     /// The first part of a multipart upload is this large; later ones grow where an object
     /// would need more than S3's 10,000.
     pub part_bytes: u64,
-    /// Where files being written go as far as memory lacks; `None`: nowhere, so that what went
-    /// up can be neither read nor changed before its file is closed.
-    pub state_directory: Option<PathBuf>,
     /// How long one operation may take before it fails with `ETIMEDOUT`.
     pub operation_timeout: Duration,
     /// Region for buckets that `mkdir` makes; `None` is the client's.
     pub create_region: Option<String>,
-    /// How owner, mode and times are kept in the metadata of objects.
+    /// Where intents are kept that survive a crash, and files being written as far as memory
+    /// lacks; `None`: nowhere, so that what went up can be neither read nor changed before its
+    /// file is closed.
+    pub state_directory: Option<PathBuf>,
+    /// Whose intents they are: the server and who one is there. Others are left alone.
+    pub state_scope: String,
+    /// How mode, owner and times are written; with [`Dialect::None`] they are not asked for either.
     pub posix_dialect: Dialect,
-    /// Where attributes that were asked for are remembered; `None`: nowhere.
+    /// Where attributes are remembered that were asked for; `None`: nowhere.
     pub attributes_directory: Option<PathBuf>,
 }
 
@@ -48,9 +51,10 @@ impl Default for Options {
             ttl: Duration::from_secs(1),
             memory_bytes_max: 256 << 20,
             part_bytes: 8 << 20,
-            state_directory: None,
             operation_timeout: Duration::from_secs(60),
             create_region: None,
+            state_directory: None,
+            state_scope: String::new(),
             posix_dialect: Dialect::default(),
             attributes_directory: None,
         }

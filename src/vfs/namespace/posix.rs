@@ -105,7 +105,7 @@ impl Dialect {
 /// What the metadata of an object says, in whatever dialects. What can't be read is left out.
 #[must_use]
 pub fn read(metadata: &Metadata) -> Posix {
-    let mut posix = read_aws(metadata).or(read_plain(metadata)).or(read_google(metadata));
+    let mut posix = read_aws(metadata).or(&read_plain(metadata)).or(&read_google(metadata));
     if metadata.contains_key(SYMLINK_TARGET) {
         posix.kind = Some(Kind::Symlink);
     }
@@ -153,7 +153,7 @@ pub fn symlink_target(metadata: &Metadata) -> Option<String> {
 
 impl Posix {
     /// Each attribute, or the other's where there is none. A kind goes with its mode.
-    fn or(self, other: Self) -> Self {
+    fn or(self, other: &Self) -> Self {
         let (kind, mode) = match (self.kind, self.mode) {
             (None, None) => (other.kind, other.mode),
             (kind, mode) => (kind, mode),

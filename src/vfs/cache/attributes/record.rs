@@ -104,7 +104,7 @@ fn time_of(bytes: [u8; 16]) -> Option<SystemTime> {
 #[cfg(test)]
 mod tests {
     use proptest::option;
-    use proptest::prelude::*;
+    use proptest::prelude::{Strategy, any, prop_assert_eq, proptest};
 
     use super::*;
 
