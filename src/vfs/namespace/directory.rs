@@ -113,6 +113,12 @@ impl Known {
         }
     }
 
+    /// Whether nothing more needs to be asked.
+    #[must_use]
+    pub fn is_whole(&self) -> bool {
+        *self == Self::Absent || self.posix().is_some()
+    }
+
     /// What kind of thing it is; an object of which nobody asked more is a file.
     #[must_use]
     pub fn kind(&self) -> Kind {
@@ -334,7 +340,7 @@ impl Names {
     /// in order also of those that come next, twice as many each time.
     pub fn claim(&mut self, name: &Arc<str>, now: Duration, ttl: Duration) -> Claim {
         let Some((known, left)) = self.find(name, now, ttl) else { return Claim::Unknown };
-        if known == Known::Absent || known.posix().is_some() {
+        if known.is_whole() {
             return Claim::Known(known, left);
         }
         if self.asking.names.contains(name) {

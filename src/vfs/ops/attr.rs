@@ -159,8 +159,7 @@ impl Vfs {
             return Ok((Known::File(self.facts_of(&head)), Duration::ZERO));
         };
         let remembered = parent.names().find(&place.name, self.now(), self.ttl());
-        let is_whole = |known: &Known| *known == Known::Absent || known.posix().is_some();
-        let (known, ttl) = match remembered.filter(|(known, _)| is_whole(known)) {
+        let (known, ttl) = match remembered.filter(|(known, _)| known.is_whole()) {
             Some(remembered) => remembered,
             None => {
                 let asked_at = self.now();

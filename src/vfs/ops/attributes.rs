@@ -52,7 +52,7 @@ impl Vfs {
             let arrived = directory.attributes_arrived.notified();
             tokio::pin!(arrived);
             arrived.as_mut().enable();
-            if found.known == Known::Absent || found.known.posix().is_some() {
+            if found.known.is_whole() {
                 return Ok(found);
             }
             let claim = directory.names().claim(&found.name, self.now(), self.ttl());
@@ -61,7 +61,16 @@ impl Vfs {
                 Claim::Asked => arrived.await,
                 Claim::Ask(names) => {
                     let asked = self.ask_attributes(directory, names).await;
-                    asked.into_iter().next().map_or(Err(VfsError::NotFound), |(_, known)| known)?;
+                    let first = asked.into_iter().next();
+                    let (_, known) = first.ok_or(VfsError::NotFound)?;
+                    // What this mount has done to the name meanwhile is newer than the answer.
+                    let now = directory.names().find(&found.name, self.now(), self.ttl());
+                    let whole = now.filter(|(known, _)| known.is_whole());
+                    let (known, ttl) = match whole {
+                        Some(whole) => whole,
+                        None => (known?, Duration::ZERO),
+                    };
+                    return Ok(Found { known, ttl, ..found });
                 }
                 Claim::Unknown => {
                     let (known, ttl) = self.ask(directory, &found.name, &found.named).await?;
