@@ -255,7 +255,12 @@ struct Writer {
 impl Writer {
     fn run(mut self, batches: &Receiver<Batch>) {
         loop {
-            let written = match batches.recv_timeout(IDLE) {
+            // A mount that is idle does not wake up for nothing.
+            let received = match self.unsynced {
+                0 => batches.recv().map_err(RecvTimeoutError::from),
+                _ => batches.recv_timeout(IDLE),
+            };
+            let written = match received {
                 Ok(batch) => guarded(|| self.write(&batch)),
                 Err(RecvTimeoutError::Timeout) => guarded(|| self.sync()),
                 Err(RecvTimeoutError::Disconnected) => break,
