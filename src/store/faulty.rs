@@ -42,6 +42,8 @@ struct Plan {
     /// By name of the operation.
     operations: HashMap<&'static str, StoreError>,
     everything: Option<StoreError>,
+    /// From this call on nothing is answered.
+    silent_from: Option<usize>,
 }
 
 impl Faulty {
@@ -66,12 +68,19 @@ impl Faulty {
         self.plan().operations.insert(operation, error);
     }
 
+    /// From the call of that number on nothing reaches the store and nothing is answered, as for a
+    /// process that is gone.
+    pub fn fall_silent_at(&self, number: usize) {
+        self.plan().silent_from = Some(number);
+    }
+
     /// Fails nothing any more.
     pub fn heal(&self) {
         let mut plan = self.plan();
         plan.at_call.clear();
         plan.operations.clear();
         plan.everything = None;
+        plan.silent_from = None;
     }
 
     /// Every call so far, failed ones too: the method of [`ObjectStore`], and the key, the
@@ -92,7 +101,14 @@ impl Faulty {
         key: &str,
         call: impl Future<Output = StoreResult<T>> + Send,
     ) -> StoreResult<T> {
-        let fault = self.plan().next_fault(operation, key);
+        let (fault, is_silent) = {
+            let mut plan = self.plan();
+            let is_silent = plan.silent_from.is_some_and(|from| plan.calls.len() >= from);
+            (plan.next_fault(operation, key), is_silent)
+        };
+        if is_silent {
+            return std::future::pending().await;
+        }
         match fault {
             None => call.await,
             Some((error, When::Before)) => Err(error),
@@ -348,6 +364,17 @@ mod tests {
         assert!(store.list_buckets().await.is_err());
         store.heal();
         assert!(put(&store, "a").await);
+    }
+
+    #[tokio::test]
+    async fn from_some_call_on_nothing_is_answered() {
+        let store = faulty().await;
+        store.fall_silent_at(1);
+        assert!(put(&store, "a").await);
+        let mut unanswered = Box::pin(put(&store, "b"));
+        assert!(futures_util::poll!(&mut unanswered).is_pending());
+        store.heal();
+        assert!(!is_there(&store, "b").await);
     }
 
     #[tokio::test]

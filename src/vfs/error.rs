@@ -34,8 +34,6 @@ pub enum VfsError {
     NotPermitted(String),
     #[error("{0}")]
     Unsupported(String),
-    #[error("{0}")]
-    CrossDevice(String),
     #[error("the object was replaced while it was open")]
     Stale,
     #[error("the file would exceed the largest object S3 can hold")]
@@ -44,6 +42,8 @@ pub enum VfsError {
     Deadline(u64),
     #[error("the mount is shutting down")]
     ShuttingDown,
+    #[error("what is to be done could not be noted: {0}")]
+    Journal(String),
     #[error(transparent)]
     Store(#[from] StoreError),
 }
@@ -65,11 +65,11 @@ impl VfsError {
             Self::Invalid(_) => Errno::INVAL,
             Self::NotPermitted(_) => Errno::PERM,
             Self::Unsupported(_) => Errno::OPNOTSUPP,
-            Self::CrossDevice(_) => Errno::XDEV,
             Self::Stale => Errno::STALE,
             Self::TooLarge => Errno::FBIG,
             Self::Deadline(_) => Errno::TIMEDOUT,
             Self::ShuttingDown => Errno::SHUTDOWN,
+            Self::Journal(_) => Errno::IO,
             Self::Store(error) => store_errno(error),
         }
     }
@@ -84,7 +84,6 @@ impl VfsError {
             | Self::NotEmpty
             | Self::NotDirectory
             | Self::IsDirectory
-            | Self::CrossDevice(_)
             | Self::ReadOnly => true,
             Self::Store(error) => error.kind == ErrorKind::NotFound,
             Self::BadHandle
@@ -96,7 +95,8 @@ impl VfsError {
             | Self::Stale
             | Self::TooLarge
             | Self::Deadline(_)
-            | Self::ShuttingDown => false,
+            | Self::ShuttingDown
+            | Self::Journal(_) => false,
         }
     }
 }

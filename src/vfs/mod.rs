@@ -7,6 +7,7 @@
 pub mod budget;
 pub mod cache;
 pub mod error;
+pub mod journal;
 pub mod namespace;
 pub mod ops;
 pub mod options;
@@ -24,9 +25,11 @@ use crate::store::error::ErrorKind;
 use crate::store::types::{HeadObject, ListObjects};
 use crate::vfs::budget::Budget;
 use crate::vfs::error::{VfsError, VfsResult};
+use crate::vfs::journal::Journal;
 use crate::vfs::namespace::inode::{Inodes, Location};
 use crate::vfs::namespace::names::DirPrefix;
 use crate::vfs::ops::handles::Handles;
+use crate::vfs::ops::moves::Moves;
 use crate::vfs::options::Options;
 use crate::vfs::read::Reader;
 use crate::vfs::read::plan::ReadLimits;
@@ -47,6 +50,8 @@ pub struct Vfs {
     handles: Handles,
     reader: Arc<Reader>,
     drafting: Drafting,
+    moves: Moves,
+    journal: Option<Journal>,
     ending: AtomicBool,
 }
 
@@ -84,12 +89,16 @@ impl Vfs {
             reader: Arc::clone(&reader),
             part_bytes: options.part_bytes,
         };
+        let state = options.state_directory.as_ref();
+        let journal = state.map(|directory| Journal::new(directory, &options.state_scope));
         Arc::new(Self {
             reader,
             drafting,
             mounted_at: clock.wall(),
             inodes: Inodes::new(root),
             handles: Handles::default(),
+            moves: Moves::default(),
+            journal,
             ending: AtomicBool::new(false),
             store,
             options,

@@ -1,5 +1,6 @@
 //! What a mount can be told, typed and in its final units. `cli` turns words into these.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 /// The choices of one mount.
@@ -25,6 +26,10 @@ pub struct Options {
     pub operation_timeout: Duration,
     /// Region for buckets that `mkdir` makes; `None` is the client's.
     pub create_region: Option<String>,
+    /// Where intents are kept that survive a crash; `None`: nowhere.
+    pub state_directory: Option<PathBuf>,
+    /// Whose intents they are: the server and who one is there. Others are left alone.
+    pub state_scope: String,
 }
 
 impl Default for Options {
@@ -40,6 +45,8 @@ impl Default for Options {
             part_bytes: 8 << 20,
             operation_timeout: Duration::from_secs(60),
             create_region: None,
+            state_directory: None,
+            state_scope: String::new(),
         }
     }
 }

@@ -9,6 +9,7 @@ use crate::vfs::error::{VfsError, VfsResult};
 use crate::vfs::namespace::directory::{Facts, Known};
 use crate::vfs::namespace::inode::{Inode, Location};
 use crate::vfs::ops::handles::OpenFile;
+use crate::vfs::ops::moves::Purpose;
 use crate::vfs::types::{Attr, Entry, Fh, Ino, Kind, ObjectRef, OpenHow, SetAttr};
 
 /// `st_blksize`: what `ls` and glibc size their reads of a directory by.
@@ -25,6 +26,7 @@ impl Vfs {
         if inode.kind == Kind::Directory {
             return Ok(self.directory_entry(&inode));
         }
+        let _pass = self.moves.pass(Purpose::Look, &[&inode]).await;
         let (known, ttl) = self.facts(&inode).await?;
         Ok(Entry { attr: self.attr(&inode, &known), ttl })
     }
@@ -175,6 +177,7 @@ impl Vfs {
         if inode.kind == Kind::Directory {
             return Ok(());
         }
+        let _pass = self.moves.pass(Purpose::Change, &[inode]).await;
         let opening = self.handles.open(inode);
         let open = &opening.file;
         // Nobody begins or ends writing the file meanwhile.

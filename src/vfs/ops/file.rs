@@ -13,6 +13,7 @@ use crate::vfs::namespace::inode::{Inode, Location};
 use crate::vfs::namespace::names::Named;
 use crate::vfs::ops::handles::{FileHandle, OpenFile};
 use crate::vfs::ops::lookup::{Found, Meaning};
+use crate::vfs::ops::moves::Purpose;
 use crate::vfs::types::{Entry, Fh, Ino, Kind, ObjectRef, OpenHow, Opened};
 use crate::vfs::write::draft::{Committed, Draft, Piece, Urgency};
 use crate::vfs::write::upload::Target;
@@ -24,9 +25,11 @@ impl Vfs {
         if inode.kind == Kind::Directory {
             return Err(VfsError::IsDirectory);
         }
+        let purpose = if how.write { Purpose::Change } else { Purpose::Look };
         if how.write {
             self.check_writable()?;
         }
+        let _pass = self.moves.pass(purpose, &[&inode]).await;
         let opening = self.handles.open(&inode);
         let open = Arc::clone(&opening.file);
         let reading = if how.write {
@@ -52,13 +55,18 @@ impl Vfs {
     ) -> VfsResult<(Entry, Opened)> {
         self.check_writable()?;
         let directory = self.inodes.directory(parent)?;
+        let pass = self.moves.pass(Purpose::Change, &[&directory]).await;
         let found = self.find(&directory, name).await?;
         match &found.known {
             Known::Directory(_) => return Err(VfsError::IsDirectory),
             Known::File(_) if how.exclusive => {
                 return Err(VfsError::Exists("the file is there".into()));
             }
-            Known::File(_) => return self.open_found(&directory, &found, how).await,
+            Known::File(_) => {
+                let entry = self.entered(&directory, &found).ok_or(VfsError::NotFound)?;
+                drop(pass);
+                return self.open_entered(entry, how).await;
+            }
             Known::Absent => {}
         }
         let (bucket, key) = self.creatable(&found)?;
@@ -128,6 +136,8 @@ impl Vfs {
     pub async fn drain(&self) -> Drained {
         self.ending.store(true, std::sync::atomic::Ordering::Release);
         let mut drained = Drained::default();
+        // What is left undone of a rename would be for the next mount to do.
+        self.moves.settled().await;
         for file in self.handles.all() {
             let Some(draft) = file.draft() else { continue };
             let before = draft.is_dirty().await;
@@ -184,13 +194,7 @@ impl Vfs {
         path
     }
 
-    async fn open_found(
-        &self,
-        directory: &Inode,
-        found: &Found,
-        how: OpenHow,
-    ) -> VfsResult<(Entry, Opened)> {
-        let entry = self.entered(directory, found).ok_or(VfsError::NotFound)?;
+    async fn open_entered(&self, entry: Entry, how: OpenHow) -> VfsResult<(Entry, Opened)> {
         match self.open(entry.attr.ino, how).await {
             Ok(opened) => Ok((entry, opened)),
             Err(error) => {
@@ -264,7 +268,7 @@ impl Vfs {
     }
 
     /// Names a file that is being written: S3's word on it does not count before it is there.
-    fn pin(&self, inode: &Inode, known: &Known) {
+    pub(crate) fn pin(&self, inode: &Inode, known: &Known) {
         let now = self.now();
         self.tell_parent(inode, |names, name| names.pin(name, known.clone(), now));
     }

@@ -5,5 +5,8 @@ pub mod dir;
 pub mod file;
 pub mod handles;
 pub mod lookup;
+pub mod moves;
+pub mod recover;
 pub mod remove;
 pub mod rename;
+pub mod rename_tree;

@@ -12,6 +12,7 @@ use crate::vfs::namespace::directory::Known;
 use crate::vfs::namespace::inode::{Inode, Location};
 use crate::vfs::namespace::names::{DirPrefix, Named};
 use crate::vfs::ops::lookup::{Found, Meaning, may_be_bucket};
+use crate::vfs::ops::moves::Purpose;
 use crate::vfs::types::{Entry, Ino};
 use crate::vfs::write::draft::Draft;
 
@@ -23,6 +24,7 @@ impl Vfs {
     pub async fn mkdir(&self, parent: Ino, name: &[u8]) -> VfsResult<Entry> {
         self.check_writable()?;
         let directory = self.inodes.directory(parent)?;
+        let _pass = self.moves.pass(Purpose::Change, &[&directory]).await;
         let found = self.find(&directory, name).await?;
         if found.known != Known::Absent {
             return Err(VfsError::Exists("the name is taken".into()));
@@ -54,6 +56,7 @@ impl Vfs {
     pub async fn unlink(&self, parent: Ino, name: &[u8]) -> VfsResult<()> {
         self.check_writable()?;
         let directory = self.inodes.directory(parent)?;
+        let _pass = self.moves.pass(Purpose::Change, &[&directory]).await;
         let found = self.find(&directory, name).await?;
         let (bucket, key) = match &found.known {
             Known::Absent => return Err(VfsError::NotFound),
@@ -78,6 +81,7 @@ impl Vfs {
     pub async fn rmdir(&self, parent: Ino, name: &[u8]) -> VfsResult<()> {
         self.check_writable()?;
         let directory = self.inodes.directory(parent)?;
+        let _pass = self.moves.pass(Purpose::Change, &[&directory]).await;
         let found = self.find(&directory, name).await?;
         match &found.known {
             Known::Absent => return Err(VfsError::NotFound),
@@ -149,7 +153,7 @@ impl Vfs {
         Ok(self.store.create_bucket(name, options).await?)
     }
 
-    async fn put_marker(&self, bucket: &str, dir: &DirPrefix) -> VfsResult<()> {
+    pub(crate) async fn put_marker(&self, bucket: &str, dir: &DirPrefix) -> VfsResult<()> {
         let Some(key) = dir.marker_key() else { return Ok(()) };
         let put = |conditions| {
             let attributes = ObjectAttributes {
@@ -172,7 +176,8 @@ impl Vfs {
         }
     }
 
-    async fn check_empty(&self, bucket: &str, prefix: &DirPrefix) -> VfsResult<()> {
+    /// Fails with `NotEmpty` where there is anything but the marker of a directory.
+    pub(crate) async fn check_empty(&self, bucket: &str, prefix: &DirPrefix) -> VfsResult<()> {
         let keys = self.first_keys(bucket, prefix.as_str()).await?;
         let marker = prefix.marker_key();
         let is_empty = keys.iter().all(|(key, bytes)| Some(key.as_str()) == marker && *bytes == 0);
