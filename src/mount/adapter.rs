@@ -202,8 +202,7 @@ impl Filesystem for Adapter {
         let (vfs, name, target) = (self.vfs(), owned(name), owned(target.as_os_str()));
         let subject = Subject::of_name("symlink", parent.0, &name);
         let creation = convert::creation(request, 0, 0);
-        let operation =
-            async move { vfs.symlink(Ino(parent.0), &name, &target, creation).await };
+        let operation = async move { vfs.symlink(Ino(parent.0), &name, &target, creation).await };
         self.transfer(subject, operation, reply);
     }
 

@@ -120,7 +120,8 @@ pub(super) fn write_privilege(flags: WriteFlags) -> Privilege {
 /// What `fallocate(2)` is to do; `None` for modes that no object can have.
 pub(super) fn allocation(mode: i32) -> Option<Allocation> {
     let flags = FallocateFlags::from_bits_retain(mode.cast_unsigned());
-    let resize = if flags.contains(FallocateFlags::KEEP_SIZE) { Grow::Never } else { Grow::AsNeeded };
+    let resize =
+        if flags.contains(FallocateFlags::KEEP_SIZE) { Grow::Never } else { Grow::AsNeeded };
     match flags.difference(FallocateFlags::KEEP_SIZE) {
         rest if rest.is_empty() => Some(Allocation::Allocate(resize)),
         rest if rest == FallocateFlags::ZERO_RANGE => Some(Allocation::Zero(resize)),

@@ -51,6 +51,8 @@ struct Plan {
     /// By name of the operation.
     operations: HashMap<&'static str, StoreError>,
     everything: Option<StoreError>,
+    /// From this call on nothing is answered.
+    silent_from: Option<usize>,
 }
 
 impl Faulty {
@@ -75,12 +77,19 @@ impl Faulty {
         self.plan().operations.insert(operation, error);
     }
 
+    /// From the call of that number on nothing reaches the store and nothing is answered, as for a
+    /// process that is gone.
+    pub fn fall_silent_at(&self, number: usize) {
+        self.plan().silent_from = Some(number);
+    }
+
     /// Fails nothing any more.
     pub fn heal(&self) {
         let mut plan = self.plan();
         plan.at_call.clear();
         plan.operations.clear();
         plan.everything = None;
+        plan.silent_from = None;
     }
 
     /// Every call so far, failed ones too: the method of [`ObjectStore`], and the key, the
@@ -107,7 +116,14 @@ impl Faulty {
         key: &str,
         call: impl Future<Output = StoreResult<T>> + Send,
     ) -> StoreResult<T> {
-        let fault = self.plan().next_fault(operation, key);
+        let (fault, is_silent) = {
+            let mut plan = self.plan();
+            let is_silent = plan.silent_from.is_some_and(|from| plan.calls.len() >= from);
+            (plan.next_fault(operation, key), is_silent)
+        };
+        if is_silent {
+            return std::future::pending().await;
+        }
         match fault {
             None => call.await,
             Some((error, When::Before)) => Err(error),
@@ -323,6 +339,8 @@ impl ObjectStore for Faulty {
 
 #[cfg(test)]
 mod tests {
+    use futures_util::FutureExt;
+
     use super::*;
     use crate::store::clock::SystemClock;
     use crate::store::error::ErrorKind;
@@ -367,6 +385,16 @@ mod tests {
         assert!(store.list_buckets().await.is_err());
         store.heal();
         assert!(put(&store, "a").await);
+    }
+
+    #[tokio::test]
+    async fn from_some_call_on_nothing_is_answered() {
+        let store = faulty().await;
+        store.fall_silent_at(1);
+        assert!(put(&store, "a").await);
+        assert!(put(&store, "b").now_or_never().is_none());
+        store.heal();
+        assert!(!is_there(&store, "b").await);
     }
 
     #[tokio::test]

@@ -34,8 +34,6 @@ pub enum VfsError {
     NotPermitted(String),
     #[error("{0}")]
     Unsupported(String),
-    #[error("{0}")]
-    CrossDevice(String),
     #[error("the object was replaced while it was open")]
     Stale,
     #[error("the file would exceed the largest object S3 can hold")]
@@ -50,6 +48,8 @@ pub enum VfsError {
     Deadline(u64),
     #[error("the mount is shutting down")]
     ShuttingDown,
+    #[error("what is to be done could not be noted: {0}")]
+    Journal(String),
     #[error(transparent)]
     Store(#[from] StoreError),
 }
@@ -71,7 +71,6 @@ impl VfsError {
             Self::Invalid(_) => Errno::INVAL,
             Self::NotPermitted(_) => Errno::PERM,
             Self::Unsupported(_) => Errno::OPNOTSUPP,
-            Self::CrossDevice(_) => Errno::XDEV,
             Self::Stale => Errno::STALE,
             Self::TooLarge => Errno::FBIG,
             Self::BeyondEnd => Errno::NXIO,
@@ -79,6 +78,7 @@ impl VfsError {
             Self::Staging(_) => Errno::IO,
             Self::Deadline(_) => Errno::TIMEDOUT,
             Self::ShuttingDown => Errno::SHUTDOWN,
+            Self::Journal(_) => Errno::IO,
             Self::Store(error) => store_errno(error),
         }
     }
@@ -93,7 +93,6 @@ impl VfsError {
             | Self::NotEmpty
             | Self::NotDirectory
             | Self::IsDirectory
-            | Self::CrossDevice(_)
             | Self::BeyondEnd
             | Self::ReadOnly => true,
             Self::Store(error) => error.kind == ErrorKind::NotFound,
@@ -108,7 +107,8 @@ impl VfsError {
             | Self::NoSpace(_)
             | Self::Staging(_)
             | Self::Deadline(_)
-            | Self::ShuttingDown => false,
+            | Self::ShuttingDown
+            | Self::Journal(_) => false,
         }
     }
 }

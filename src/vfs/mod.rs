@@ -7,6 +7,7 @@
 pub mod budget;
 pub mod cache;
 pub mod error;
+pub mod journal;
 pub mod namespace;
 pub mod ops;
 pub mod options;
@@ -25,9 +26,11 @@ use crate::store::types::{HeadObject, ListObjects};
 use crate::vfs::budget::Budget;
 use crate::vfs::cache::attributes::Attributes;
 use crate::vfs::error::{VfsError, VfsResult};
+use crate::vfs::journal::Journal;
 use crate::vfs::namespace::inode::{Inodes, Location};
 use crate::vfs::namespace::names::DirPrefix;
 use crate::vfs::ops::handles::Handles;
+use crate::vfs::ops::moves::Moves;
 use crate::vfs::options::Options;
 use crate::vfs::read::Reader;
 use crate::vfs::read::plan::ReadLimits;
@@ -49,6 +52,8 @@ pub struct Vfs {
     drafting: Drafting,
     attributes: Option<Arc<Attributes>>,
     budget: Arc<Budget>,
+    moves: Moves,
+    journal: Option<Journal>,
     ending: AtomicBool,
 }
 
@@ -86,6 +91,8 @@ impl Vfs {
             staging_directory: options.state_directory.clone(),
         };
         let drafting = Drafting::new(&store, &budget, &reader, drafting);
+        let state = options.state_directory.as_ref();
+        let journal = state.map(|directory| Journal::new(directory, &options.state_scope));
         Arc::new(Self {
             reader,
             drafting,
@@ -98,6 +105,8 @@ impl Vfs {
                 .map(Arc::new),
             inodes: Inodes::new(root),
             handles: Handles::default(),
+            moves: Moves::default(),
+            journal,
             ending: AtomicBool::new(false),
             store,
             options,

@@ -80,6 +80,8 @@ pub(super) async fn mount_until_over(
     };
     let file = announce(config, &mounted);
     ready()?;
+    let recovering = Arc::clone(&vfs);
+    drop(tokio::spawn(async move { recovering.recover().await }));
     tracing::info!(
         "{} is mounted on {}",
         config.kernel.source_name,

@@ -68,6 +68,17 @@ impl Asked {
     }
 }
 
+impl Asked {
+    /// Of an object that is new, but says the same.
+    #[must_use]
+    pub fn unsettled(self) -> Self {
+        match self {
+            Self::NotYet => Self::NotYet,
+            Self::Settled(posix) | Self::Fresh(posix) => Self::Fresh(posix),
+        }
+    }
+}
+
 impl Facts {
     /// Whether it may be something else than a plain file, for all that is known.
     #[must_use]

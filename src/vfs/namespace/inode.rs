@@ -34,6 +34,39 @@ pub enum Location {
     },
 }
 
+impl Location {
+    /// Where this is after all that is below `from` went below `to`; `None` if it is not there.
+    fn moved(&self, from: &Below, to: &Below) -> Option<Self> {
+        match self {
+            Self::Directory { bucket, prefix } if *bucket == from.bucket => {
+                let prefix = prefix.moved(&from.prefix, &to.prefix)?;
+                Some(Self::Directory { bucket: Arc::clone(&to.bucket), prefix })
+            }
+            Self::File { bucket, key } if *bucket == from.bucket => {
+                let rest = key.strip_prefix(from.prefix.as_str())?;
+                let key = Arc::from(format!("{}{rest}", to.prefix.as_str()));
+                Some(Self::File { bucket: Arc::clone(&to.bucket), key })
+            }
+            Self::Account | Self::Directory { .. } | Self::File { .. } => None,
+        }
+    }
+}
+
+/// Where all that is in one directory is.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Below {
+    pub bucket: Arc<str>,
+    pub prefix: DirPrefix,
+}
+
+impl Below {
+    /// The bucket, and what the keys begin with.
+    #[must_use]
+    pub fn spot(&self) -> (Arc<str>, Arc<str>) {
+        (Arc::clone(&self.bucket), Arc::from(self.prefix.as_str()))
+    }
+}
+
 /// Where a thing is in the tree and in S3.
 #[derive(Clone, Debug)]
 pub struct Place {
@@ -98,6 +131,12 @@ impl Inode {
         if pages_of.as_ref() == Some(before) {
             *pages_of = Some(now.clone());
         }
+    }
+
+    /// The version that the pages which the kernel may have are of.
+    #[must_use]
+    pub fn pages(&self) -> Option<ETag> {
+        lock(&self.pages_of).clone()
     }
 
     /// The pages that the kernel may have are of no version.
@@ -255,6 +294,24 @@ impl Inodes {
         *lock(&inode.place) = Place { parent, name: Arc::clone(name), location, removed: false };
     }
 
+    /// All that is below the one directory is below the other now. Gives back the inodes that are
+    /// elsewhere than before, the directory's own among them.
+    pub fn relocate(&self, from: &Below, to: &Below) -> Vec<Arc<Inode>> {
+        let table = lock(&self.table);
+        let inodes = table.by_ino.values().map(|slot| &slot.inode);
+        let moved = inodes.filter(|inode| {
+            let mut place = lock(&inode.place);
+            if place.removed {
+                return false;
+            }
+            let location = place.location.moved(from, to);
+            let has_moved = location.is_some();
+            place.location = location.unwrap_or_else(|| place.location.clone());
+            has_moved
+        });
+        moved.cloned().collect()
+    }
+
     /// How many inodes the kernel knows.
     #[must_use]
     pub fn count(&self) -> usize {
@@ -323,6 +380,33 @@ mod tests {
         assert!(inodes.find(Ino::ROOT, &name("from")).is_none());
         let found = inodes.find(Ino::ROOT, &name("to"));
         assert_eq!(found.map(|inode| inode.ino), Some(new.ino));
+    }
+
+    #[test]
+    fn what_is_below_a_renamed_directory_goes_with_it() {
+        let inodes = Inodes::new(Location::Account);
+        let below =
+            |prefix: &str| Below { bucket: Arc::from("b"), prefix: DirPrefix::root(prefix) };
+        let of = |below: &Below| Location::Directory {
+            bucket: Arc::clone(&below.bucket),
+            prefix: below.prefix.clone(),
+        };
+        let dir = inodes.enter(Ino::ROOT, &name("dir"), Kind::Directory, of(&below("dir/")));
+        let sub = inodes.enter(dir.ino, &name("sub"), Kind::Directory, of(&below("dir/sub/")));
+        let inside = inodes.enter(sub.ino, &name("a"), Kind::File, file("dir/sub/a"));
+        let gone = inodes.enter(sub.ino, &name("b"), Kind::File, file("dir/sub/b"));
+        inodes.remove(sub.ino, &name("b"));
+        let beside = inodes.enter(Ino::ROOT, &name("dir-"), Kind::File, file("dir-"));
+
+        let moved = inodes.relocate(&below("dir/"), &below("new/place/"));
+        let mut moved: Vec<Ino> = moved.iter().map(|inode| inode.ino).collect();
+        moved.sort();
+        assert_eq!(moved, [dir.ino, sub.ino, inside.ino]);
+        assert_eq!(dir.place().location, of(&below("new/place/")));
+        assert_eq!(sub.place().location, of(&below("new/place/sub/")));
+        assert_eq!(inside.place().location, file("new/place/sub/a"));
+        assert_eq!(gone.place().location, file("dir/sub/b"));
+        assert_eq!(beside.place().location, file("dir-"));
     }
 
     #[test]

@@ -68,6 +68,13 @@ impl DirPrefix {
         (self.pending_bytes == 0 && !self.prefix.is_empty()).then_some(self.prefix.as_str())
     }
 
+    /// This directory after all that is below `from` went below `to`; `None` if it is not there.
+    #[must_use]
+    pub fn moved(&self, from: &Self, to: &Self) -> Option<Self> {
+        let rest = self.prefix.strip_prefix(&from.prefix)?;
+        Some(Self { prefix: format!("{}{rest}", to.prefix), pending_bytes: self.pending_bytes })
+    }
+
     fn parent_bytes(&self) -> usize {
         self.prefix.len() - self.pending_bytes
     }

@@ -14,9 +14,8 @@ use crate::vfs::namespace::directory::{Asked, DirectoryFacts, Facts, Known};
 use crate::vfs::namespace::inode::{Inode, Location};
 use crate::vfs::namespace::posix::{self, Dialect, Posix};
 use crate::vfs::ops::handles::OpenFile;
-use crate::vfs::types::{
-    Attr, Caller, Entry, Fh, Ino, Kind, OpenHow, Privilege, SetAttr,
-};
+use crate::vfs::ops::moves::Purpose;
+use crate::vfs::types::{Attr, Caller, Entry, Fh, Ino, Kind, OpenHow, Privilege, SetAttr};
 use crate::vfs::write::copy::rewrite_attributes;
 use crate::vfs::write::upload::Target;
 
@@ -81,6 +80,7 @@ impl Vfs {
         if inode.kind == Kind::Directory {
             return self.directory_entry(&inode).await;
         }
+        let _pass = self.moves.pass(Purpose::Look, &[&inode]).await;
         let (known, ttl) = self.facts(&inode).await?;
         Ok(Entry { attr: self.attr(&inode, &known), ttl })
     }
@@ -127,8 +127,7 @@ impl Vfs {
         let size = draft.as_ref().map_or(size, |draft| draft.bytes());
         let mtime = changed_at.or(posix.mtime).unwrap_or(modified);
         let is_directory = inode.kind == Kind::Directory;
-        let mode =
-            if is_directory { self.options.directory_mode } else { self.options.file_mode };
+        let mode = if is_directory { self.options.directory_mode } else { self.options.file_mode };
         Attr {
             ino: inode.ino,
             kind: inode.kind,
@@ -271,6 +270,7 @@ impl Vfs {
         change: &SetAttr,
         privilege: Privilege,
     ) -> VfsResult<()> {
+        let _pass = self.moves.pass(Purpose::Change, &[inode]).await;
         let opening = self.handles.open(inode);
         let open = &opening.file;
         // Nobody begins or ends writing the file meanwhile.
@@ -281,10 +281,7 @@ impl Vfs {
         if change.mtime.is_some() {
             open.forget_written();
         }
-        self.change_open(open, |posix| {
-            self.planned(inode.kind, posix, change, privilege)
-        })
-        .await;
+        self.change_open(open, |posix| self.planned(inode.kind, posix, change, privilege)).await;
         Ok(())
     }
 
@@ -335,11 +332,14 @@ impl Vfs {
         Ok(())
     }
 
-    async fn change_directory(&self, inode: &Inode, change: &SetAttr) -> VfsResult<()> {
+    async fn change_directory(&self, inode: &Arc<Inode>, change: &SetAttr) -> VfsResult<()> {
+        let _pass = self.moves.pass(Purpose::Change, &[inode]).await;
         let place = inode.place();
         let (bucket, marker) = match &place.location {
             Location::Directory { bucket, prefix } => (bucket, prefix.marker_key()),
-            Location::Account | Location::File { .. } => return self.change_unmarked(inode, change),
+            Location::Account | Location::File { .. } => {
+                return self.change_unmarked(inode, change);
+            }
         };
         let Some(marker) = marker.filter(|_| self.asks() && !place.removed) else {
             return self.change_unmarked(inode, change);
@@ -376,13 +376,7 @@ impl Vfs {
         Ok(())
     }
 
-    fn planned(
-        &self,
-        kind: Kind,
-        before: &Posix,
-        change: &SetAttr,
-        privilege: Privilege,
-    ) -> Posix {
+    fn planned(&self, kind: Kind, before: &Posix, change: &SetAttr, privilege: Privilege) -> Posix {
         let mode = before.mode.unwrap_or(self.options.file_mode);
         let changed = plan_change(before, mode, change, privilege, self.clock.wall());
         Posix { kind: Some(kind), ..changed }

@@ -18,6 +18,8 @@ impl Vfs {
     pub async fn drain(&self) -> Drained {
         self.ending.store(true, std::sync::atomic::Ordering::Release);
         let mut drained = Drained::default();
+        // What is left undone of a rename would be for the next mount to do.
+        self.moves.settled().await;
         for file in self.handles.all() {
             let Some(draft) = file.draft() else { continue };
             let before = draft.is_dirty().await;
@@ -37,8 +39,11 @@ impl Vfs {
     /// Makes what was written an object, and lets the names know.
     pub(crate) async fn commit(&self, file: &OpenFile, urgency: Urgency) -> VfsResult<()> {
         let Some(draft) = file.draft() else { return Ok(()) };
-        if let Location::File { bucket, key } = file.inode.place().location {
-            self.part_from(&Target { bucket, key }, Some(file.inode.ino)).await?;
+        if let Location::File { bucket, key } = file.inode.place().location
+            && draft.is_dirty().await
+        {
+            let own = Target { bucket, key };
+            self.part_from(|borrowed| *borrowed == own).await?;
         }
         let (posix, stamp) = self.stamp(file);
         let Some(committed) = draft.commit(urgency, stamp).await? else { return Ok(()) };

@@ -18,6 +18,7 @@ use crate::vfs::namespace::inode::{Inode, Location};
 use crate::vfs::namespace::listing::{Assembly, Item};
 use crate::vfs::namespace::names::DirPrefix;
 use crate::vfs::ops::lookup::{Found, meaning};
+use crate::vfs::ops::moves::Purpose;
 use crate::vfs::types::{Caller, DirEntry, Entry, Fh, FsStat, Ino, Kind, Listing, Opened, Room};
 
 /// Names handed out that a handle still has.
@@ -89,6 +90,7 @@ impl Vfs {
             return Ok(());
         }
         let mut cursor = handle.cursor.lock().await;
+        let _pass = self.moves.pass(Purpose::Look, &[directory]).await;
         let mut position = offset.saturating_sub(OFFSET_OF_FIRST_NAME);
         if offset == 0 || position < cursor.first {
             *cursor = Cursor::default();
@@ -200,6 +202,9 @@ impl Vfs {
 
     /// The next page, learnt, as names that are there for this mount.
     async fn page(&self, directory: &Inode, pages: &mut Pages) -> VfsResult<(Vec<Item>, bool)> {
+        if !pages.are_of(directory) {
+            return Err(VfsError::Stale);
+        }
         let asked_at = self.now();
         let options = ListObjects {
             prefix: pages.prefix.as_str().to_owned(),
@@ -290,6 +295,18 @@ fn end_listing(directory: &Inode, pages: &mut Pages) -> Vec<Item> {
         (known != Known::Absent).then_some((name, known))
     });
     told_by_us.collect()
+}
+
+impl Pages {
+    /// Not those of a directory that was renamed since the listing began.
+    fn are_of(&self, directory: &Inode) -> bool {
+        match directory.place().location {
+            Location::Directory { bucket, prefix } => {
+                (bucket, prefix) == (self.bucket.clone(), self.prefix.clone())
+            }
+            Location::Account | Location::File { .. } => false,
+        }
+    }
 }
 
 impl Cursor {

@@ -6,38 +6,34 @@ use std::sync::Arc;
 use bytes::{Bytes, BytesMut};
 
 use crate::store::types::{ETag, ObjectAttributes};
+use crate::vfs::Vfs;
 use crate::vfs::error::{VfsError, VfsResult};
 use crate::vfs::namespace::content_type;
 use crate::vfs::namespace::directory::{Asked, Facts, Known, Names};
 use crate::vfs::namespace::inode::{Inode, Location};
-use crate::vfs::namespace::posix::Posix;
+use crate::vfs::namespace::posix::{self, Posix};
 use crate::vfs::ops::attr::without_privilege;
 use crate::vfs::ops::handles::{FileHandle, OpenFile};
 use crate::vfs::ops::lookup::Found;
-use crate::vfs::types::{
-    Creation, Entry, Fh, Ino, Kind, ObjectRef, OpenHow, Opened, Privilege,
-};
+use crate::vfs::ops::moves::Purpose;
+use crate::vfs::types::{Creation, Entry, Fh, Ino, Kind, ObjectRef, OpenHow, Opened, Privilege};
 use crate::vfs::write::copy::{Kept, look};
 use crate::vfs::write::draft::{Draft, Urgency};
 use crate::vfs::write::gather::{Piece, push_zeros};
 use crate::vfs::write::upload::Target;
-use crate::vfs::Vfs;
 
 impl Vfs {
     /// `privilege` is that of whoever opens it, for `O_TRUNC`.
-    pub async fn open(
-        &self,
-        ino: Ino,
-        how: OpenHow,
-        privilege: Privilege,
-    ) -> VfsResult<Opened> {
+    pub async fn open(&self, ino: Ino, how: OpenHow, privilege: Privilege) -> VfsResult<Opened> {
         let inode = self.inodes.get(ino)?;
         if inode.kind == Kind::Directory {
             return Err(VfsError::IsDirectory);
         }
+        let purpose = if how.write { Purpose::Change } else { Purpose::Look };
         if how.write {
             self.check_writable()?;
         }
+        let _pass = self.moves.pass(purpose, &[&inode]).await;
         let opening = self.handles.open(&inode);
         let open = Arc::clone(&opening.file);
         let reading = if how.write {
@@ -64,6 +60,7 @@ impl Vfs {
     ) -> VfsResult<(Entry, Opened)> {
         self.check_writable()?;
         let directory = self.inodes.directory(parent)?;
+        let pass = self.moves.pass(Purpose::Change, &[&directory]).await;
         let found = self.find_whole(&directory, name).await?;
         match &found.known {
             Known::Directory(_) => return Err(VfsError::IsDirectory),
@@ -71,8 +68,9 @@ impl Vfs {
                 return Err(VfsError::Exists("the file is there".into()));
             }
             Known::File(_) => {
-                let privilege = creation.privilege();
-                return self.open_found(&directory, &found, how, privilege).await;
+                let entry = self.entered(&directory, &found).ok_or(VfsError::NotFound)?;
+                drop(pass);
+                return self.open_entered(entry, how, creation.privilege()).await;
             }
             Known::Absent => {}
         }
@@ -192,7 +190,7 @@ impl Vfs {
     fn kept_of_new(&self, name: &str, posix: &Posix) -> Kept {
         let content_type = content_type::of_name(name).map(str::to_owned);
         let mut attributes = ObjectAttributes { content_type, ..ObjectAttributes::default() };
-        self.put_posix(posix, &mut attributes);
+        self.put_posix(&without_times(posix), &mut attributes);
         Kept { attributes, ..Kept::default() }
     }
 
@@ -217,14 +215,12 @@ impl Vfs {
         path
     }
 
-    async fn open_found(
+    async fn open_entered(
         &self,
-        directory: &Inode,
-        found: &Found,
+        entry: Entry,
         how: OpenHow,
         privilege: Privilege,
     ) -> VfsResult<(Entry, Opened)> {
-        let entry = self.entered(directory, found).ok_or(VfsError::NotFound)?;
         match self.open(entry.attr.ino, how, privilege).await {
             Ok(opened) => Ok((entry, opened)),
             Err(error) => {
@@ -293,8 +289,10 @@ impl Vfs {
         }
         let asked_at = self.now();
         let target = Target { bucket, key };
-        let (head, kept) = look(&self.store, &target).await?;
+        let (head, mut kept) = look(&self.store, &target).await?;
         let facts = self.facts_of(&head);
+        let posix = posix::read(&kept.attributes.metadata);
+        self.put_posix(&without_times(&posix), &mut kept.attributes);
         open.note_facts(facts.clone());
         let Target { bucket, key } = target;
         let object = ObjectRef { bucket, key, etag: facts.etag.clone(), size: facts.size };
@@ -388,6 +386,11 @@ impl Vfs {
         }
         Ok(joined(chunks))
     }
+}
+
+/// What is known of a file before it is written: when that will be is not.
+fn without_times(posix: &Posix) -> Posix {
+    Posix { mtime: None, ctime: None, ..posix.clone() }
 }
 
 /// Stands where a file's ETag will be once S3 has it; no object has it.

@@ -92,8 +92,8 @@ impl OpenFile {
     }
 
     #[must_use]
-    pub fn borrows_from(&self, source: &Target) -> bool {
-        lock(&self.state).borrowed.contains(source)
+    pub fn borrows_from(&self, is_one: impl Fn(&Target) -> bool) -> bool {
+        lock(&self.state).borrowed.iter().any(is_one)
     }
 
     /// One writer more.
@@ -134,6 +134,17 @@ impl OpenFile {
     #[must_use]
     pub fn last_facts(&self) -> Option<Facts> {
         lock(&self.state).facts.clone()
+    }
+
+    /// Whether this is where the file's object is.
+    #[must_use]
+    pub fn is_at(&self, target: &Target) -> bool {
+        match self.inode.place().location {
+            Location::File { bucket, key } => {
+                (bucket, key) == (target.bucket.clone(), target.key.clone())
+            }
+            Location::Account | Location::Directory { .. } => false,
+        }
     }
 
     /// The object whose bytes the file's readers were told of last.

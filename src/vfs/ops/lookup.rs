@@ -11,6 +11,7 @@ use crate::vfs::namespace::directory::Known;
 use crate::vfs::namespace::inode::{Inode, Location};
 use crate::vfs::namespace::listing::Assembly;
 use crate::vfs::namespace::names::{DirPrefix, Named, resolve};
+use crate::vfs::ops::moves::Purpose;
 use crate::vfs::types::{Entry, Ino, Lookup};
 
 /// A name in a directory, and all that is known of it.
@@ -62,6 +63,7 @@ impl Meaning {
 impl Vfs {
     pub async fn lookup(&self, parent: Ino, name: &[u8]) -> VfsResult<Lookup> {
         let directory = self.inodes.directory(parent)?;
+        let _pass = self.moves.pass(Purpose::Look, &[&directory]).await;
         let found = self.find_whole(&directory, name).await?;
         match self.entered(&directory, &found) {
             Some(entry) => Ok(Lookup::Found(entry)),

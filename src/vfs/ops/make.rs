@@ -14,13 +14,12 @@ use crate::store::types::{
 use crate::vfs::Vfs;
 use crate::vfs::error::{VfsError, VfsResult};
 use crate::vfs::namespace::content_type;
-use crate::vfs::namespace::directory::{
-    Asked, DirectoryFacts, Facts, Known, SPECIAL_BYTES_MAX,
-};
+use crate::vfs::namespace::directory::{Asked, DirectoryFacts, Facts, Known, SPECIAL_BYTES_MAX};
 use crate::vfs::namespace::inode::{Inode, Location};
 use crate::vfs::namespace::names::{DirPrefix, Named};
 use crate::vfs::namespace::posix::{self, Posix};
 use crate::vfs::ops::lookup::{Found, Meaning, may_be_bucket};
+use crate::vfs::ops::moves::Purpose;
 use crate::vfs::types::{Creation, Entry, Ino, Kind, ObjectRef, Special};
 use crate::vfs::write::copy::rewrite_attributes;
 use crate::vfs::write::upload::Target;
@@ -33,6 +32,7 @@ impl Vfs {
     pub async fn mkdir(&self, parent: Ino, name: &[u8], creation: Creation) -> VfsResult<Entry> {
         self.check_writable()?;
         let directory = self.inodes.directory(parent)?;
+        let _pass = self.moves.pass(Purpose::Change, &[&directory]).await;
         let found = self.find(&directory, name).await?;
         if found.known != Known::Absent {
             return Err(VfsError::Exists("the name is taken".into()));
@@ -102,8 +102,7 @@ impl Vfs {
             return Err(VfsError::Invalid("not a symbolic link".to_owned()));
         }
         let (known, _) = self.facts(&inode).await?;
-        let (Known::File(facts), Location::File { bucket, key }) =
-            (known, inode.place().location)
+        let (Known::File(facts), Location::File { bucket, key }) = (known, inode.place().location)
         else {
             return Err(VfsError::NotFound);
         };
@@ -197,6 +196,7 @@ impl Vfs {
             return Err(VfsError::NotPermitted(message.to_owned()));
         }
         let directory = self.inodes.directory(parent)?;
+        let _pass = self.moves.pass(Purpose::Change, &[&directory]).await;
         let found = self.find(&directory, name).await?;
         if found.known != Known::Absent {
             return Err(VfsError::Exists("the name is taken".into()));

@@ -5,7 +5,7 @@ use std::ops::Range;
 use crate::vfs::Vfs;
 use crate::vfs::error::{VfsError, VfsResult};
 use crate::vfs::ops::handles::OpenFile;
-use crate::vfs::types::{Allocation, Fh, Grow, Ino, Privilege, Seek};
+use crate::vfs::types::{Allocation, Fh, Grow, Privilege, Seek};
 use crate::vfs::write::draft::Draft;
 use crate::vfs::write::gather::Piece;
 use crate::vfs::write::upload::Target;
@@ -44,7 +44,9 @@ impl Vfs {
                 };
                 return found.ok_or(VfsError::BeyondEnd);
             }
-            None => handle.reading(|object| self.reader.open(object)).map(|read| read.object().size),
+            None => {
+                handle.reading(|object| self.reader.open(object)).map(|read| read.object().size)
+            }
         };
         match (seek, size) {
             (_, None) => Err(VfsError::Stale),
@@ -84,12 +86,11 @@ impl Vfs {
         Ok(u32::try_from(at - to_offset).unwrap_or(u32::MAX))
     }
 
-    /// An object is about to go or to become another: whoever has copied from it by name alone,
-    /// other than `except`, takes the bytes.
-    pub(crate) async fn part_from(&self, source: &Target, except: Option<Ino>) -> VfsResult<()> {
+    /// Objects are about to go or to become others: whoever has copied from them by name alone
+    /// takes the bytes.
+    pub(crate) async fn part_from(&self, ends: impl Fn(&Target) -> bool) -> VfsResult<()> {
         for file in self.handles.all() {
-            if file.borrows_from(source)
-                && Some(file.inode.ino) != except
+            if file.borrows_from(&ends)
                 && let Some(draft) = file.draft()
             {
                 draft.detach().await?;
@@ -120,7 +121,10 @@ impl Vfs {
             Piece::Remote(object, range) => {
                 let source = Target { bucket: object.bucket.clone(), key: object.key.clone() };
                 draft.copy_from(at, object, range).await?;
-                file.borrow_from(source);
+                // What a file borrows of itself goes only with its own commit.
+                if !file.is_at(&source) {
+                    file.borrow_from(source);
+                }
             }
         }
         Ok(bytes)

@@ -10,6 +10,7 @@ use crate::vfs::namespace::inode::{Inode, Location};
 use crate::vfs::namespace::names::DirPrefix;
 use crate::vfs::ops::handles::OpenFile;
 use crate::vfs::ops::lookup::Meaning;
+use crate::vfs::ops::moves::Purpose;
 use crate::vfs::types::Ino;
 use crate::vfs::write::copy::Kept;
 use crate::vfs::write::draft::Draft;
@@ -19,6 +20,7 @@ impl Vfs {
     pub async fn unlink(&self, parent: Ino, name: &[u8]) -> VfsResult<()> {
         self.check_writable()?;
         let directory = self.inodes.directory(parent)?;
+        let _pass = self.moves.pass(Purpose::Change, &[&directory]).await;
         let found = self.find(&directory, name).await?;
         let (bucket, key) = match &found.known {
             Known::Absent => return Err(VfsError::NotFound),
@@ -28,7 +30,7 @@ impl Vfs {
         self.keep_directory(&directory, &found.name).await?;
         let draft = self.orphan(&directory, &found.name).await?;
         let target = Target { bucket: Arc::clone(&bucket), key: Arc::clone(&key) };
-        self.part_from(&target, None).await?;
+        self.part_from(|borrowed| *borrowed == target).await?;
         let deleted = self.store.delete_object(&bucket, &key, DeleteObject::default()).await;
         if let Err(error) = deleted {
             if let Some(draft) = draft {
@@ -45,6 +47,7 @@ impl Vfs {
     pub async fn rmdir(&self, parent: Ino, name: &[u8]) -> VfsResult<()> {
         self.check_writable()?;
         let directory = self.inodes.directory(parent)?;
+        let _pass = self.moves.pass(Purpose::Change, &[&directory]).await;
         let found = self.find(&directory, name).await?;
         match &found.known {
             Known::Absent => return Err(VfsError::NotFound),
@@ -112,9 +115,7 @@ impl Vfs {
     async fn keep_bytes(&self, open: &OpenFile) -> VfsResult<()> {
         let draft = match (open.draft(), open.version()) {
             (Some(draft), _) => draft,
-            (None, Some(object)) => {
-                Arc::new(Draft::over(&self.drafting, object, Kept::default()))
-            }
+            (None, Some(object)) => Arc::new(Draft::over(&self.drafting, object, Kept::default())),
             (None, None) => return Ok(()),
         };
         draft.detach().await?;
@@ -130,7 +131,8 @@ impl Vfs {
         directory.note_changed(self.clock.wall());
     }
 
-    async fn check_empty(&self, bucket: &str, prefix: &DirPrefix) -> VfsResult<()> {
+    /// Fails with `NotEmpty` where there is anything but the marker of a directory.
+    pub(crate) async fn check_empty(&self, bucket: &str, prefix: &DirPrefix) -> VfsResult<()> {
         let keys = self.first_keys(bucket, prefix.as_str()).await?;
         let marker = prefix.marker_key();
         let is_empty = keys.iter().all(|(key, bytes)| Some(key.as_str()) == marker && *bytes == 0);

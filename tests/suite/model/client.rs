@@ -130,10 +130,12 @@ impl Client {
         self.put(fh, 0, content).await
     }
 
-    /// Makes a file in the root and writes to it; [`Self::end`] closes it.
-    pub(super) async fn begin(&self, name: &str, content: &[u8]) -> Fh {
+    /// Makes a file and writes to it; [`Self::end`] closes it. What was looked up stays so.
+    pub(super) async fn begin(&self, path: &str, content: &[u8]) -> Fh {
         let how = OpenHow { write: true, truncate: true, ..OpenHow::default() };
-        let made = self.vfs.create(Ino::ROOT, name.as_bytes(), how, FILE).await;
+        let mut walk = self.walk(path).await.expect("a directory");
+        walk.looked_up.clear();
+        let made = self.vfs.create(walk.parent, walk.name.as_bytes(), how, FILE).await;
         let (_, opened) = made.expect("a new file");
         let content = Bytes::copy_from_slice(content);
         self.vfs.write(opened.fh, 0, content, Privilege::Kept).await.expect("a write");
@@ -223,7 +225,16 @@ impl Client {
     }
 
     pub(super) async fn rename(&self, from: &str, to: &str) -> Result<Vec<u8>, VfsError> {
-        let (source, target) = (self.walk(from).await?, self.walk(to).await?);
+        let (mut source, mut target) = (self.walk(from).await?, self.walk(to).await?);
+        // The kernel looks at both and at the paths before it asks.
+        source.lookup().await?.ok_or(VfsError::NotFound)?;
+        target.lookup().await?;
+        if to.starts_with(&format!("{from}/")) {
+            return Err(VfsError::Invalid("the target is in the source".to_owned()));
+        }
+        if from.starts_with(&format!("{to}/")) {
+            return Err(VfsError::NotEmpty);
+        }
         let source = (source.parent, source.name.as_bytes());
         let target = (target.parent, target.name.as_bytes());
         self.vfs.rename(source, target, Replace::Allowed).await.map(|()| Vec::new())

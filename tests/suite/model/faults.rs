@@ -5,12 +5,20 @@
 //! its new one, nothing is left open, known or half uploaded, and the mount goes on.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
 
 use pailfs::store::ObjectStore;
+use pailfs::store::clock::Clock;
 use pailfs::store::error::{ErrorKind, StoreError};
 use pailfs::store::faulty::{Faulty, When};
 use pailfs::store::types::{ListUploads, Payload, WriteOptions};
+use pailfs::vfs::Vfs;
+use pailfs::vfs::options::Options;
+use pailfs::vfs::types::Source;
 use rustix::io::Errno;
 
 use crate::model::client::Client;
@@ -245,4 +253,221 @@ fn reading_gives_every_byte_or_an_error() {
 #[test]
 fn a_listing_gives_every_name_or_an_error() {
     check(&[("dir/a", b"a".to_vec())], &Action::List { path: "dir".into() });
+}
+
+/// A directory with files of several sizes, a marker and a sub-directory.
+fn full_directory() -> Vec<(&'static str, Vec<u8>)> {
+    vec![
+        ("dir/", Vec::new()),
+        ("dir/a", b"a".to_vec()),
+        ("dir/large", large(7)),
+        ("dir/sub/b", b"in the sub-directory".to_vec()),
+        ("dir/sub/deep/c", b"c".to_vec()),
+        ("dir-beside", b"beside".to_vec()),
+    ]
+}
+
+fn rename(from: &str, to: &str) -> Action {
+    Action::Rename { from: from.into(), to: to.into() }
+}
+
+#[test]
+fn a_renamed_directory_is_under_one_name_or_the_other() {
+    check(&full_directory(), &rename("dir", "new"));
+}
+
+#[test]
+fn a_directory_without_a_marker_is_under_one_name_or_the_other() {
+    let before = [("up/dir/a", b"a".to_vec()), ("up/dir/b", b"b".to_vec())];
+    check(&before, &rename("up/dir", "new"));
+}
+
+#[test]
+fn a_directory_is_renamed_over_an_empty_one_or_both_stay() {
+    let before = [("dir/a", b"a".to_vec()), ("dir/b", b"b".to_vec()), ("new/", Vec::new())];
+    check(&before, &rename("dir", "new"));
+}
+
+/// A mount that keeps its intents there.
+fn mount_keeping(store: &Arc<dyn ObjectStore>, clock: &Arc<dyn Clock>, state: &Path) -> Client {
+    let source = Source::Prefix { bucket: BUCKET.to_owned(), prefix: String::new() };
+    let options = Options {
+        ttl: TTL,
+        part_bytes: 5 << 20,
+        state_directory: Some(state.to_owned()),
+        ..Options::default()
+    };
+    Client::new(Vfs::new(Arc::clone(store), source, options, Arc::clone(clock)))
+}
+
+/// Intents that are left below a directory for state.
+fn intents(state: &Path) -> usize {
+    let scopes = std::fs::read_dir(state.join("intents")).into_iter().flatten();
+    let folders = scopes.map(|scope| scope.expect("a folder").path());
+    folders.map(|folder| std::fs::read_dir(folder).expect("a folder").count()).sum()
+}
+
+/// What goes wrong while a directory is renamed.
+#[derive(Clone, Copy, Debug)]
+enum Trouble {
+    Fails(When),
+    /// From the call on there is no process any more.
+    Crash,
+}
+
+/// A world in which the renaming meets trouble.
+struct Troubled {
+    store: Arc<dyn ObjectStore>,
+    clock: Arc<dyn Clock>,
+    faulty: Arc<Faulty>,
+    client: Client,
+    state: tempfile::TempDir,
+    tree: Tree,
+}
+
+impl Troubled {
+    async fn new(before: &[(&str, Vec<u8>)]) -> Self {
+        let (store, clock) = empty_bucket().await;
+        let mut tree = Tree::default();
+        for (path, content) in before {
+            tree.put_outside(path, content);
+            let payload = Payload::from(Bytes::from(content.clone()));
+            let written = store.put_object(BUCKET, path, payload, WriteOptions::default()).await;
+            written.expect("the store takes it");
+        }
+        // What is to be seen as older than the rename must be.
+        tokio::time::advance(TTL * 3).await;
+        let faulty = Arc::new(Faulty::new(Arc::clone(&store)));
+        let state = tempfile::tempdir().expect("a temporary directory");
+        let through = Arc::clone(&faulty) as Arc<dyn ObjectStore>;
+        let client = mount_keeping(&through, &clock, state.path());
+        Self { store, clock, faulty, client, state, tree }
+    }
+
+    /// What the program is told, `None` where it is told nothing; and whether there was trouble.
+    async fn run(
+        &mut self,
+        action: &Action,
+        number: usize,
+        trouble: Trouble,
+    ) -> (Option<Outcome>, bool) {
+        let call = self.faulty.calls().len() + number;
+        match trouble {
+            Trouble::Fails(when) => {
+                let lost = StoreError::new(ErrorKind::Forbidden, "AccessDenied", "on purpose");
+                self.faulty.fail_call(call, lost, when);
+            }
+            Trouble::Crash => self.faulty.fall_silent_at(call),
+        }
+        let a_day = Duration::from_secs(86_400);
+        let told = tokio::time::timeout(a_day, self.client.run(action)).await.ok();
+        let had_trouble = self.faulty.calls().len() > call;
+        self.tree.run(action).expect("the rename makes sense");
+        self.faulty.heal();
+        (told, had_trouble)
+    }
+
+    /// Everything as the next mount has it once it has finished what was left.
+    async fn after_next_mount(&self) -> Snapshot {
+        tokio::time::advance(TTL * 3).await;
+        let next = mount_keeping(&self.store, &self.clock, self.state.path());
+        next.vfs().recover().await;
+        assert_eq!(intents(self.state.path()), 0, "an intent is left");
+        let now = next.all().await;
+        next.check_nothing_left();
+        now
+    }
+}
+
+/// Renames a directory with trouble at every call in turn; the next mount must find all of it
+/// under the old name or all of it under the new one.
+#[track_caller]
+fn check_all_or_nothing(before: &[(&str, Vec<u8>)], action: &Action, trouble: Trouble) {
+    for number in 0..CALLS_MAX {
+        let mut fired = false;
+        in_virtual_time(async {
+            let mut world = Troubled::new(before).await;
+            let was = world.tree.all();
+            let (told, had_trouble) = world.run(action, number, trouble).await;
+            fired = had_trouble;
+            let becomes = world.tree.all();
+            let context = format!("{action:?}, {trouble:?} at call {number}: told {told:?}");
+            let Troubled { store, clock, faulty, client, state, tree } = world;
+            drop((client, faulty));
+            let world = Troubled {
+                client: mount(&store, &clock),
+                faulty: Arc::new(Faulty::new(Arc::clone(&store))),
+                store,
+                clock,
+                state,
+                tree,
+            };
+            let now = world.after_next_mount().await;
+            match told {
+                Some(Ok(_)) => check_same(&now, &becomes, &context),
+                Some(Err(_)) | None => {
+                    assert!(now == was || now == becomes, "{context}: {:?}", now.keys());
+                }
+            }
+        });
+        if !fired {
+            assert!(number > 5, "{action:?} makes few calls");
+            return;
+        }
+    }
+    panic!("{action:?} makes too many calls");
+}
+
+#[test]
+fn a_failed_rename_of_a_directory_is_undone_or_finished_by_the_next_mount() {
+    for when in [When::Before, When::After] {
+        check_all_or_nothing(&full_directory(), &rename("dir", "new"), Trouble::Fails(when));
+    }
+}
+
+#[test]
+fn a_rename_of_a_directory_that_is_cut_off_is_finished_by_the_next_mount() {
+    check_all_or_nothing(&full_directory(), &rename("dir", "new"), Trouble::Crash);
+    let before = [("up/dir/a", b"a".to_vec()), ("up/dir/b", b"b".to_vec()), ("new/", Vec::new())];
+    check_all_or_nothing(&before, &rename("up/dir", "new"), Trouble::Crash);
+}
+
+/// Renames a directory in which a file is being written, then writes on and closes.
+async fn write_on_in_a_renamed_directory(number: usize, when: When) -> bool {
+    let before = [("dir/a", b"a".to_vec()), ("dir/sub/b", b"b".to_vec())];
+    let mut world = Troubled::new(&before).await;
+    let fh = world.client.begin("dir/sub/open", b"first, ").await;
+    let (told, had_trouble) = world.run(&rename("dir", "new"), number, Trouble::Fails(when)).await;
+    let context = format!("{when:?} at call {number}: told {told:?}");
+    let wrote =
+        world.client.vfs().write(fh, 7, Bytes::from_static(b"second"), Privilege::Kept).await;
+    wrote.unwrap_or_else(|error| panic!("{context}: {error}"));
+    assert_eq!(world.client.end(fh).await, Ok(Vec::new()), "{context}");
+
+    tokio::time::advance(TTL).await;
+    let places = ["dir/sub/open", "new/sub/open"];
+    let whole = Node::File(b"first, second".to_vec());
+    let is_whole = |now: &Snapshot| places.iter().any(|path| now.get(*path) == Some(&whole));
+    let now = world.client.all().await;
+    assert!(is_whole(&now), "{context}: {now:?}");
+    if told == Some(Ok(Vec::new())) {
+        assert_eq!(now.get("new/sub/open"), Some(&whole), "{context}");
+        assert!(!now.contains_key("dir"), "{context}: {now:?}");
+    }
+    assert!(is_whole(&world.after_next_mount().await), "{context}");
+    had_trouble
+}
+
+#[test]
+fn a_program_writes_on_whatever_becomes_of_the_rename() {
+    for when in [When::Before, When::After] {
+        for number in 0..CALLS_MAX {
+            let mut fired = false;
+            in_virtual_time(async { fired = write_on_in_a_renamed_directory(number, when).await });
+            if !fired {
+                assert!(number > 5, "few calls");
+                break;
+            }
+        }
+    }
 }

@@ -65,7 +65,9 @@ fn writing_in_place_holds_no_more_memory_than_the_file_has_bytes() {
         let ino = client.ino("file").await;
         let fh = vfs.open(ino, WRITE, Privilege::Kept).await.expect("the file").fh;
         for _ in 0..1000 {
-            vfs.write(fh, 0, Bytes::from(vec![1; 1 << 20]), Privilege::Kept).await.expect("a write");
+            vfs.write(fh, 0, Bytes::from(vec![1; 1 << 20]), Privilege::Kept)
+                .await
+                .expect("a write");
         }
         assert!(vfs.memory_bytes() <= 2 << 20, "{}", vfs.memory_bytes());
         vfs.release(fh).await.expect("a release");

@@ -137,24 +137,49 @@ impl Tree {
         Ok(Vec::new())
     }
 
+    /// In the order in which Linux looks at it.
     fn rename(&mut self, from: &str, to: &str) -> Outcome {
         self.parent(from)?;
         self.parent(to)?;
-        match self.nodes.get(from) {
-            None => return Err(Errno::NOENT),
-            Some(Node::Directory) => return Err(Errno::XDEV),
-            Some(Node::File(_)) => {}
+        let node = self.nodes.get(from).cloned().ok_or(Errno::NOENT)?;
+        if is_below(to, from) {
+            return Err(Errno::INVAL);
         }
-        if self.nodes.get(to) == Some(&Node::Directory) {
-            return Err(Errno::ISDIR);
+        if is_below(from, to) {
+            return Err(Errno::NOTEMPTY);
         }
-        if from != to
-            && let Some(node) = self.nodes.get(from).cloned()
-        {
-            self.nodes.insert(to.to_owned(), node);
-            self.remove(from);
+        match (&node, self.nodes.get(to)) {
+            _ if from == to => return Ok(Vec::new()),
+            (Node::Directory, Some(Node::File(_))) => return Err(Errno::NOTDIR),
+            (Node::File(_), Some(Node::Directory)) => return Err(Errno::ISDIR),
+            (Node::Directory, Some(Node::Directory)) if !self.children(to).is_empty() => {
+                return Err(Errno::NOTEMPTY);
+            }
+            (Node::Directory, _) => self.move_below(from, to),
+            (Node::File(_), _) => {}
         }
+        self.nodes.insert(to.to_owned(), node);
+        self.remove(from);
         Ok(Vec::new())
+    }
+
+    /// All that is in a directory, and whether it has a marker.
+    fn move_below(&mut self, from: &str, to: &str) {
+        let moved = |path: &str| path.strip_prefix(from).map(|rest| format!("{to}{rest}"));
+        let inside = |path: &String| is_below(path, from);
+        let paths: Vec<String> = self.nodes.keys().filter(|path| inside(path)).cloned().collect();
+        for path in paths {
+            let new = moved(&path).expect("it is inside");
+            let node = self.nodes.remove(&path).expect("it is there");
+            self.nodes.insert(new, node);
+        }
+        self.marked.remove(to);
+        let marked = std::mem::take(&mut self.marked);
+        let is_moved = |path: &String| path == from || inside(path);
+        self.marked = marked
+            .into_iter()
+            .map(|path| if is_moved(&path) { moved(&path).expect("it is inside") } else { path })
+            .collect();
     }
 
     fn list(&mut self, path: &str) -> Outcome {
@@ -199,4 +224,8 @@ impl Tree {
         }
         Ok(())
     }
+}
+
+fn is_below(path: &str, directory: &str) -> bool {
+    path.strip_prefix(directory).is_some_and(|rest| rest.starts_with('/'))
 }

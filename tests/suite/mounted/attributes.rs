@@ -15,9 +15,8 @@ fn shared() -> (Site, TestMount) {
 
 /// Lines of Python that are run as another user, who belongs to one group.
 fn as_user(mount: &TestMount, uid: u32, gid: u32, lines: &str) -> String {
-    let script = format!(
-        "import os\nos.setgroups([])\nos.setgid({gid})\nos.setuid({uid})\n{lines}\n"
-    );
+    let script =
+        format!("import os\nos.setgroups([])\nos.setgid({gid})\nos.setuid({uid})\n{lines}\n");
     mount.shell(&format!("python3 - <<'END'\n{script}END")).ok()
 }
 
@@ -131,7 +130,8 @@ fn changing_attributes_keeps_everything_else() {
 fn the_content_type_is_guessed_from_the_name() {
     let (site, mount) = mounted();
     mount.shell("echo x > page.html && echo x > image.png && echo x > plain").ok();
-    let content_type = |key: &str| site.bucket.head(key).expect("an object").attributes.content_type;
+    let content_type =
+        |key: &str| site.bucket.head(key).expect("an object").attributes.content_type;
     assert_eq!(content_type("page.html").as_deref(), Some("text/html"));
     assert_eq!(content_type("image.png").as_deref(), Some("image/png"));
     assert_eq!(content_type("plain").as_deref(), Some("binary/octet-stream"));

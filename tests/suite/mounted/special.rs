@@ -25,7 +25,9 @@ fn symbolic_links_are_kept() {
 #[test]
 fn a_listing_tells_links_from_files() {
     let (site, mount) = mounted();
-    mount.shell("mkdir dir && cd dir && for i in 1 2 3; do echo $i > f$i; ln -s f$i l$i; done").ok();
+    mount
+        .shell("mkdir dir && cd dir && for i in 1 2 3; do echo $i > f$i; ln -s f$i l$i; done")
+        .ok();
     let types = "find dir -type l | sort | tr '\\n' ' '; find dir -type f | sort | tr '\\n' ' '";
     let expected = "dir/l1 dir/l2 dir/l3 dir/f1 dir/f2 dir/f3 ";
     assert_eq!(mount.shell(types).ok(), expected);
