@@ -167,6 +167,8 @@ pub const OPTIONS: &[OptionRow] = &[
         .help("Let other users in"),
     row("permissions", Value::Named("on|off"), "permissions", "on", MOUNTS)
         .help("Whether the kernel checks owner, group and mode; S3 checks the credentials either way"),
+    row("posix-dialect", Value::Named("DIALECT"), "posix_dialect", "aws", MOUNTS)
+        .help("How mode, owner and times are written to objects: aws, s3fs or rclone; all are read. none neither writes nor asks for them"),
     row("uid", Value::Named("UID"), "uid", "who mounts", MOUNTS)
         .help("The owner of files that carry none"),
     row("gid", Value::Named("GID"), "gid", "the group of who mounts", MOUNTS)
@@ -181,6 +183,8 @@ pub const OPTIONS: &[OptionRow] = &[
         .help("The first parts of a multipart upload, 5M to 5G; those of large files grow"),
     row("timeout", Value::Named("SECONDS"), "timeout", "60", MOUNTS)
         .help("How long an operation may wait for S3, retries included, before it fails"),
+    row("state-dir", Value::Named("DIR"), "state_dir", "/var/lib/pailfs for root, else ~/.local/state/pailfs", MOUNT)
+        .help("Where to keep what must survive a crash: changes under way, files being written, attributes that were asked for"),
     row("foreground", Value::None, "", "", MOUNT)
         .short('f')
         .help("Stay in front, and log to standard error"),

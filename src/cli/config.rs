@@ -3,6 +3,7 @@
 //! Pure; a value that makes no sense is an error that names its option. Whether a bucket or a
 //! directory is there shows when it is used.
 
+mod state;
 mod values;
 
 use std::ffi::OsStr;
@@ -17,6 +18,7 @@ use crate::cli::environment::Environment;
 use crate::cli::source;
 use crate::mount::session::MountOptions;
 use crate::store::s3::{Addressing, CredentialSource, S3Options};
+use crate::vfs::namespace::posix::Dialect;
 use crate::vfs::options::Options;
 use crate::vfs::types::Source;
 
@@ -50,6 +52,8 @@ pub struct MountConfig {
     pub vfs: Options,
     pub kernel: MountOptions,
     pub log: LogConfig,
+    /// Where what must survive is kept. Absolute.
+    pub state_directory: PathBuf,
     /// The process that was called stays until the mount ends.
     pub stays_in_front: bool,
     /// Mounting asks S3 first if the source is there and may be listed.
@@ -127,7 +131,9 @@ pub fn mount(typed: &Typed, environment: &Environment) -> Meant<MountConfig> {
     let stays_in_front = typed.is_given("foreground");
     let log = log(typed, environment, stays_in_front, &mountpoint)?;
     let s3 = s3(typed, environment)?;
-    mount_of(typed, environment, Place { source, mountpoint, s3, log, stays_in_front })
+    let state_directory = state::directory(typed, environment)?;
+    let place = Place { source, mountpoint, s3, log, state_directory, stays_in_front };
+    mount_of(typed, environment, place)
 }
 
 /// What differs between the mounts of two commands.
@@ -136,16 +142,35 @@ struct Place {
     mountpoint: PathBuf,
     s3: S3Options,
     log: LogConfig,
+    state_directory: PathBuf,
     stays_in_front: bool,
 }
 
 fn mount_of(typed: &Typed, environment: &Environment, place: Place) -> Meant<MountConfig> {
-    let Place { source, mountpoint, s3, log, stays_in_front } = place;
+    let Place { source, mountpoint, s3, log, state_directory, stays_in_front } = place;
     let vfs = vfs(typed, environment)?;
+    let attributes_directory = (vfs.posix_dialect != Dialect::None)
+        .then(|| state::attributes_directory(&state_directory, &s3, &source, &mountpoint));
+    let vfs = Options {
+        state_directory: Some(state_directory.clone()),
+        state_scope: state::scope(&s3, environment),
+        attributes_directory,
+        ..vfs
+    };
     let kernel = kernel(typed, &source, &vfs)?;
     let s3 = S3Options { operation_timeout: vfs.operation_timeout, ..s3 };
     let checks_source = !typed.is_given("no-check");
-    Ok(MountConfig { source, mountpoint, s3, vfs, kernel, log, stays_in_front, checks_source })
+    Ok(MountConfig {
+        source,
+        mountpoint,
+        s3,
+        vfs,
+        kernel,
+        log,
+        state_directory,
+        stays_in_front,
+        checks_source,
+    })
 }
 
 /// What `pailfs umount` is to do.
@@ -188,9 +213,13 @@ pub fn demo(typed: &Typed, environment: &Environment) -> Meant<DemoConfig> {
         mountpoint: operand_path(typed, environment, 0),
         s3: S3Options { addressing: Addressing::Path, ..S3Options::default() },
         log: log(typed, environment, true, Path::new("/"))?,
+        state_directory: data.join("state"),
         stays_in_front: true,
     };
-    Ok(DemoConfig { data, mount: mount_of(typed, environment, place)? })
+    let mut mount = mount_of(typed, environment, place)?;
+    // Its server has another port each time, and is the only one whose state is kept there.
+    DEMO_BUCKET.clone_into(&mut mount.vfs.state_scope);
+    Ok(DemoConfig { data, mount })
 }
 
 fn operand_path(typed: &Typed, environment: &Environment, index: usize) -> PathBuf {
@@ -262,7 +291,15 @@ fn vfs(typed: &Typed, environment: &Environment) -> Meant<Options> {
         part_bytes: part_bytes(typed)?.unwrap_or(defaults.part_bytes),
         operation_timeout: timeout(typed)?.unwrap_or(defaults.operation_timeout),
         create_region: typed.value("create-region").map(str::to_owned),
+        posix_dialect: posix_dialect(typed)?,
+        ..defaults
     })
+}
+
+fn posix_dialect(typed: &Typed) -> Meant<Dialect> {
+    let Some(name) = typed.value("posix-dialect") else { return Ok(Dialect::default()) };
+    let meant = "aws, s3fs, rclone or none";
+    Dialect::named(name).ok_or_else(|| bad("posix-dialect", name, meant))
 }
 
 fn memory(typed: &Typed, environment: &Environment) -> Meant<u64> {
@@ -345,12 +382,8 @@ fn log_directory(environment: &Environment) -> Meant<PathBuf> {
     if environment.uid == 0 {
         return Ok(PathBuf::from("/var/log/pailfs"));
     }
-    let state = environment.state_home.clone().filter(|path| path.is_absolute());
-    let state = state.or_else(|| Some(environment.home.as_ref()?.join(".local/state")));
-    match state {
-        Some(state) => Ok(state.join("pailfs")),
-        None => Err(UsageError::new("--log-file", "is needed without $HOME")),
-    }
+    let directory = state::directory_of_user(environment);
+    directory.ok_or_else(|| UsageError::new("--log-file", "is needed without $HOME"))
 }
 
 /// `/mnt/data` logs to `mnt-data.log`.

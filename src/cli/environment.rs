@@ -15,6 +15,9 @@ pub struct Environment {
     pub home: Option<PathBuf>,
     pub state_home: Option<PathBuf>,
     pub data_home: Option<PathBuf>,
+    pub region: Option<String>,
+    /// Of keys that last: none of a session's.
+    pub access_key_id: Option<String>,
     pub uid: u32,
     pub gid: u32,
     /// Where relative paths begin.
@@ -39,6 +42,8 @@ pub fn read() -> Environment {
         home: path("HOME").or_else(home_of_user),
         state_home: path("XDG_STATE_HOME"),
         data_home: path("XDG_DATA_HOME"),
+        region: text("AWS_REGION"),
+        access_key_id: text("AWS_ACCESS_KEY_ID").filter(|_| text("AWS_SESSION_TOKEN").is_none()),
         uid: rustix::process::getuid().as_raw(),
         gid: rustix::process::getgid().as_raw(),
         directory: std::env::current_dir().unwrap_or_else(|_| PathBuf::from("/")),

@@ -14,8 +14,10 @@ pub mod environment;
 pub mod lifetime;
 pub mod logging;
 pub mod mountpoint;
+pub mod open_files;
 pub mod runtime_file;
 pub mod source;
+pub mod state_directory;
 pub mod waiting;
 
 use std::process::ExitCode;

@@ -59,14 +59,24 @@ pub(super) fn file_type(kind: Kind) -> FileType {
     match kind {
         Kind::File => FileType::RegularFile,
         Kind::Directory => FileType::Directory,
+        Kind::Symlink => FileType::Symlink,
+        Kind::Fifo => FileType::NamedPipe,
+        Kind::Socket => FileType::Socket,
+        Kind::CharDevice => FileType::CharDevice,
+        Kind::BlockDevice => FileType::BlockDevice,
     }
 }
 
 /// A directory has two names at least: its own and its `.`.
 fn link_count(kind: Kind) -> u32 {
     match kind {
-        Kind::File => 1,
         Kind::Directory => 2,
+        Kind::File
+        | Kind::Symlink
+        | Kind::Fifo
+        | Kind::Socket
+        | Kind::CharDevice
+        | Kind::BlockDevice => 1,
     }
 }
 

@@ -3,6 +3,8 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::vfs::namespace::posix::Dialect;
+
 /// The choices of one mount.
 #[derive(Clone, Debug)]
 pub struct Options {
@@ -30,6 +32,10 @@ pub struct Options {
     pub state_directory: Option<PathBuf>,
     /// Whose intents they are: the server and who one is there. Others are left alone.
     pub state_scope: String,
+    /// How mode, owner and times are written; with [`Dialect::None`] they are not asked for either.
+    pub posix_dialect: Dialect,
+    /// Where attributes are remembered that were asked for; `None`: nowhere.
+    pub attributes_directory: Option<PathBuf>,
 }
 
 impl Default for Options {
@@ -47,6 +53,8 @@ impl Default for Options {
             create_region: None,
             state_directory: None,
             state_scope: String::new(),
+            posix_dialect: Dialect::default(),
+            attributes_directory: None,
         }
     }
 }

@@ -23,6 +23,11 @@ pub struct Fh(pub u64);
 pub enum Kind {
     File,
     Directory,
+    Symlink,
+    Fifo,
+    Socket,
+    CharDevice,
+    BlockDevice,
 }
 
 /// What `stat(2)` tells.

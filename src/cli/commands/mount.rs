@@ -16,7 +16,9 @@ use crate::cli::environment::Environment;
 use crate::cli::lifetime::{self, Signals};
 use crate::cli::logging;
 use crate::cli::mountpoint;
+use crate::cli::open_files;
 use crate::cli::runtime_file::{self, Record, RuntimeFile};
+use crate::cli::state_directory;
 use crate::cli::waiting;
 use crate::mount::session::{self, Mounted};
 use crate::store::clock::{Clock, SystemClock};
@@ -102,6 +104,8 @@ async fn mount(config: &MountConfig) -> anyhow::Result<(Arc<Vfs>, Mounted)> {
     };
     let mountpoint = mountpoint::prepare(&config.mountpoint)
         .map_err(|error| Error::msg(attempt.mountpoint_failed(&error)))?;
+    state_directory::prepare(&config.state_directory)?;
+    open_files::raise_limit();
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
     let store = S3Client::connect(config.s3.clone())
         .await

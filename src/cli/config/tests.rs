@@ -14,6 +14,8 @@ fn environment() -> Environment {
         home: Some(PathBuf::from("/home/u")),
         state_home: None,
         data_home: None,
+        region: None,
+        access_key_id: None,
         uid: 1000,
         gid: 100,
         directory: PathBuf::from("/here"),
@@ -95,6 +97,7 @@ fn a_value_that_makes_no_sense_names_its_option() {
     check_refused("b /mnt --part-size 1M", "--part-size", "5M to 5G");
     check_refused("b /mnt --part-size 6G", "--part-size", "5M to 5G");
     check_refused("b /mnt --permissions maybe", "--permissions", "on or off");
+    check_refused("b /mnt --posix-dialect posix", "--posix-dialect", "aws, s3fs, rclone or none");
     check_refused("b /mnt --addressing dns", "--addressing", "auto, path or virtual");
     check_refused("b /mnt --endpoint-url localhost:9000", "--endpoint-url", "http://");
     check_refused("b /mnt --log loud", "--log", "error, warn");
@@ -192,4 +195,74 @@ fn a_demo_keeps_its_bucket_with_the_user_s_data() {
     assert_eq!(config.mount.kernel.source_name, "s3://demo");
     assert_eq!(config.mount.vfs.ttl, Duration::from_secs(3));
     assert!(config.mount.stays_in_front);
+}
+
+/// The mount of a bucket with these options.
+fn with_options(options: &str, around: &Environment) -> MountConfig {
+    mount(&typed(&format!("pailfs mount b /mnt{options}")), around).unwrap()
+}
+
+#[test]
+fn state_is_kept_where_the_system_keeps_it() {
+    let state = |options: &str, around: &Environment| {
+        let config = with_options(options, around);
+        assert_eq!(config.vfs.state_directory.as_ref(), Some(&config.state_directory));
+        config.state_directory
+    };
+    let root = Environment { uid: 0, ..environment() };
+    assert_eq!(state("", &root), Path::new("/var/lib/pailfs"));
+    assert_eq!(state("", &environment()), Path::new("/home/u/.local/state/pailfs"));
+    let stateful = Environment { state_home: Some(PathBuf::from("/state")), ..environment() };
+    assert_eq!(state("", &stateful), Path::new("/state/pailfs"));
+    assert_eq!(state(" --state-dir s", &root), Path::new("/here/s"));
+    assert_eq!(state(" -o state_dir=/s", &stateful), Path::new("/s"));
+    let homeless = Environment { home: None, ..environment() };
+    let error = mount(&typed("pailfs mount b /mnt -f"), &homeless).unwrap_err();
+    assert_eq!(error.option, "--state-dir");
+}
+
+#[test]
+fn the_demo_keeps_its_state_with_its_bucket() {
+    let config = demo(&typed("pailfs demo mnt --data d"), &environment()).unwrap();
+    assert_eq!(config.mount.state_directory, Path::new("/here/d/state"));
+    assert_eq!(config.mount.vfs.state_scope, "demo");
+}
+
+#[track_caller]
+fn check_scope(options: &str, key: Option<&str>, expected: &str) {
+    let access_key_id = key.map(str::to_owned);
+    let around = Environment { access_key_id, region: Some("r1".to_owned()), ..environment() };
+    assert_eq!(with_options(options, &around).vfs.state_scope, expected);
+}
+
+#[test]
+fn the_scope_of_state_is_the_server_and_the_key() {
+    check_scope("", None, "r1");
+    check_scope(" --region r2", None, "r2");
+    check_scope(" --endpoint-url http://h:1/", None, "http://h:1");
+    check_scope(" --endpoint-url http://h:1", Some("AKIA"), "http://h:1 AKIA");
+    check_scope(" --profile p", Some("AKIA"), "r1");
+    check_scope(" --access-key-file k", Some("AKIA"), "r1");
+    assert_eq!(with_options("", &environment()).vfs.state_scope, "aws");
+}
+
+#[test]
+fn every_mount_remembers_attributes_of_its_own() {
+    let directory = |line: &str| meant(line).vfs.attributes_directory;
+    let first = directory("b /mnt").unwrap();
+    assert_eq!(first.parent(), Some(Path::new("/home/u/.local/state/pailfs/attributes")));
+    assert_eq!(directory("b /mnt --ttl 5"), Some(first.clone()));
+    for other in ["b/p /mnt", "c /mnt", "b /mnt2", "b /mnt --endpoint-url http://h:1"] {
+        assert_ne!(directory(other), Some(first.clone()), "{other}");
+    }
+    assert_eq!(directory("b /mnt --posix-dialect none"), None);
+}
+
+#[test]
+fn attributes_are_written_in_one_dialect() {
+    assert_eq!(meant("b /mnt").vfs.posix_dialect, Dialect::Aws);
+    for dialect in Dialect::ALL {
+        let config = meant(&format!("b /mnt --posix-dialect {}", dialect.as_str()));
+        assert_eq!(config.vfs.posix_dialect, dialect);
+    }
 }

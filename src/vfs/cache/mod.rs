@@ -4,6 +4,7 @@
 //! fetched by exactly one. What to fetch, and how, is `read`'s business; how much memory there is
 //! `budget`'s: what is cached counts there, and is given back when asked for.
 
+pub mod attributes;
 pub mod flight;
 pub mod memory;
 pub mod spans;

@@ -170,7 +170,12 @@ impl Inodes {
         let inode = self.get(ino)?;
         match inode.kind {
             Kind::Directory => Ok(inode),
-            Kind::File => Err(VfsError::NotDirectory),
+            Kind::File
+            | Kind::Symlink
+            | Kind::Fifo
+            | Kind::Socket
+            | Kind::CharDevice
+            | Kind::BlockDevice => Err(VfsError::NotDirectory),
         }
     }
 

@@ -59,7 +59,12 @@ impl Vfs {
         let mtime = draft.and(written_at).unwrap_or(mtime);
         let (mode, block_bytes) = match inode.kind {
             Kind::Directory => (self.options.directory_mode, DIRECTORY_BLOCK_BYTES),
-            Kind::File => (self.options.file_mode, FILE_BLOCK_BYTES),
+            Kind::File
+            | Kind::Symlink
+            | Kind::Fifo
+            | Kind::Socket
+            | Kind::CharDevice
+            | Kind::BlockDevice => (self.options.file_mode, FILE_BLOCK_BYTES),
         };
         Attr {
             ino: inode.ino,

@@ -12,6 +12,7 @@ fn mount(site: &Site, source: &str, mountpoint: &Path, change: (&str, &str)) -> 
     let mut command = std::process::Command::new("timeout");
     command.args(["60", tools::pailfs(), "mount", source]).arg(mountpoint);
     command.args(["-f", "--endpoint-url", &site.server().endpoint(), "--region", REGION]);
+    command.arg("--state-dir").arg(mountpoint.with_file_name("state"));
     command.envs(site.server().environment());
     if change.0.starts_with("--") {
         command.args([change.0, change.1]);
@@ -74,6 +75,7 @@ fn a_server_that_is_down_is_reported_in_time() {
     let mut command = std::process::Command::new("timeout");
     command.args(["60", tools::pailfs(), "mount", &site.bucket.name]).arg(mountpoint.path());
     command.args(["-f", "--endpoint-url", &endpoint, "--region", REGION, "--timeout", "5"]);
+    command.arg("--state-dir").arg(mountpoint.state());
     command.envs(site.server().environment());
     check_refused(run(command), &mountpoint, &[&site.bucket.name]);
 }
@@ -85,6 +87,7 @@ fn a_server_that_is_down_is_waited_for_ten_seconds_and_not_in_silence() {
     let mut command = std::process::Command::new("timeout");
     command.args(["60", tools::pailfs(), "mount", "bucket"]).arg(mountpoint.path());
     command.args(["-f", "--endpoint-url", &endpoint, "--region", REGION, "--no-sign-request"]);
+    command.arg("--state-dir").arg(mountpoint.state());
     let waiting = format!("waiting for {endpoint}");
     check_refused(run(command), &mountpoint, &[&waiting, "within 10 s", "connection refused"]);
 }
@@ -104,6 +107,7 @@ fn mount_with_profile(
     let mut command = std::process::Command::new("timeout");
     command.args(["60", tools::pailfs(), "mount", "no-such-bucket"]).arg(mountpoint.path());
     command.args(["-f", "--endpoint-url", &site.server().endpoint(), "--region", REGION]);
+    command.arg("--state-dir").arg(mountpoint.state());
     command.args(words).envs(site.server().environment()).envs(variables.iter().copied());
     command.env("AWS_SHARED_CREDENTIALS_FILE", file);
     run(command)
@@ -160,14 +164,31 @@ fn words_that_make_no_sense_are_refused() {
         ("--umask", "999"),
         ("--memory", "lots"),
         ("--part-size", "1M"),
+        ("--permissions", "maybe"),
+        ("--posix-dialect", "posix"),
         ("--no-such-option", "1"),
         ("--endpoint-url", "not an address"),
     ] {
         let output = mount(&site, bucket, mountpoint.path(), (option, value));
+        assert_eq!(output.code, Some(2), "it is the usage that is wrong: {output}");
         check_refused(output, &mountpoint, &[option]);
     }
     let output = mount(&site, "Not_A_Bucket", mountpoint.path(), NO_CHANGE);
     check_refused(output, &mountpoint, &["Not_A_Bucket"]);
+}
+
+#[test]
+fn a_mount_without_a_place_for_its_state_is_refused() {
+    let (site, mountpoint) = (Site::new(Kind::Pailfs), Mountpoint::new());
+    let file = tempfile::NamedTempFile::new().expect("a file");
+    let below = file.path().join("state");
+    for state in [below.as_path(), file.path()] {
+        let state = state.to_str().expect("a path in UTF-8");
+        let change = ("--state-dir", state);
+        let output = mount(&site, &site.bucket.name, mountpoint.path(), change);
+        assert_eq!(output.code, Some(1), "the usage is fine: {output}");
+        check_refused(output, &mountpoint, &["--state-dir", state]);
+    }
 }
 
 #[test]

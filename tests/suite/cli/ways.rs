@@ -1,6 +1,7 @@
 //! The ways to mount and unmount: daemonized, by mount(8), with `-o`, by a signal.
 
-use std::path::Path;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
@@ -25,12 +26,16 @@ fn check_daemon(site: &Site, mountpoint: &Mountpoint) {
     until("the daemon is gone", PATIENCE, || !is_running(mountpoint.path()));
 }
 
-/// Whether a process names the mountpoint in its arguments.
 fn is_running(mountpoint: &Path) -> bool {
+    process_of(mountpoint).is_some()
+}
+
+/// The directory in `/proc` of a process that names the mountpoint in its arguments.
+fn process_of(mountpoint: &Path) -> Option<PathBuf> {
     let processes = std::fs::read_dir("/proc").expect("the processes");
-    let arguments = |entry: std::fs::DirEntry| std::fs::read(entry.path().join("cmdline")).ok();
     let shown = mountpoint.to_string_lossy();
-    processes.flatten().filter_map(arguments).any(|arguments| {
+    processes.flatten().map(|entry| entry.path()).find(|process| {
+        let arguments = std::fs::read(process.join("cmdline")).unwrap_or_default();
         let text = String::from_utf8_lossy(&arguments);
         // The guard of a test names the mountpoint too.
         text.contains(&*shown) && text.split('\0').next().is_some_and(|it| it.contains("pailfs"))
@@ -44,7 +49,7 @@ fn mount_returns_when_the_mount_is_ready() {
     let mut command = Command::new(tools::pailfs());
     command.args(["mount", &site.bucket.name]).arg(mountpoint.path());
     command.args(["--endpoint-url", &site.server().endpoint(), "--region", REGION]);
-    command.arg("--log-file").arg(log.path());
+    command.arg("--log-file").arg(log.path()).arg("--state-dir").arg(mountpoint.state());
     command.envs(site.server().environment());
     run(command).ok();
     check_daemon(&site, &mountpoint);
@@ -55,7 +60,7 @@ fn source_and_mountpoint_are_enough_for_fstab() {
     let (site, mountpoint) = (Site::new(Kind::Pailfs), Mountpoint::new());
     let mut command = Command::new(tools::pailfs());
     command.arg(&site.bucket.name).arg(mountpoint.path());
-    command.args(["-o", &options(&site, mountpoint.path())]);
+    command.args(["-o", &options(&site, &mountpoint)]);
     command.envs(site.server().environment());
     run(command).ok();
     check_daemon(&site, &mountpoint);
@@ -75,19 +80,20 @@ fn mount_8_mounts_the_type_fuse_pailfs() {
     let mut command = Command::new("unshare");
     command.args(["--mount", "sh", "-ec", BY_TYPE]).envs(site.server().environment());
     command.env("PROGRAM", tools::pailfs()).env("BUCKET", &site.bucket.name);
-    command.env("MOUNTPOINT", mountpoint.path()).env("OPTIONS", options(&site, mountpoint.path()));
+    command.env("MOUNTPOINT", mountpoint.path()).env("OPTIONS", options(&site, &mountpoint));
     assert_eq!(run(command).ok(), "fuse.pailfs\n");
     assert_eq!(site.bucket.get("file").as_deref(), Some(b"text\n".as_slice()));
     until("the daemon is gone", PATIENCE, || !is_running(mountpoint.path()));
 }
 
 /// What fstab would say, the words of mount(8) among them.
-fn options(site: &Site, mountpoint: &Path) -> String {
-    let log = mountpoint.with_extension("log");
+fn options(site: &Site, mountpoint: &Mountpoint) -> String {
+    let log = mountpoint.path().with_extension("log");
     format!(
-        "endpoint_url={},region={REGION},log_file={},rw,nosuid,nodev,noatime,_netdev",
+        "endpoint_url={},region={REGION},log_file={},state_dir={},rw,nosuid,nodev,noatime,_netdev",
         site.server().endpoint(),
-        log.display()
+        log.display(),
+        mountpoint.state().display()
     )
 }
 
@@ -112,4 +118,32 @@ fn the_systems_umount_ends_the_mount_too() {
     run(command).ok();
     assert!(mount.ended().success());
     assert_eq!(site.bucket.keys(), ["file"]);
+}
+
+#[test]
+fn the_directory_for_state_is_made_for_its_owner_alone() {
+    let site = Site::new(Kind::Pailfs);
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let state = directory.path().join("a/state");
+    let mount = site.mount(&["--state-dir", state.to_str().expect("a path in UTF-8")]);
+    mount.shell("echo text > file").ok();
+    let metadata = std::fs::metadata(&state).expect("the directory for state");
+    assert!(metadata.is_dir());
+    assert_eq!(metadata.permissions().mode() & 0o7777, 0o700);
+}
+
+#[test]
+fn a_mount_may_open_as_many_files_as_the_system_lets_it() {
+    let (site, mountpoint) = (Site::new(Kind::Pailfs), Mountpoint::new());
+    let mut command = Command::new("bash");
+    command.args(["-c", "ulimit -Sn 256; exec \"$@\"", "bash", tools::pailfs()]);
+    command.arg(&site.bucket.name).arg(mountpoint.path());
+    command.args(["-o", &options(&site, &mountpoint)]).envs(site.server().environment());
+    run(command).ok();
+    let process = process_of(mountpoint.path()).expect("a daemon");
+    let limits = std::fs::read_to_string(process.join("limits")).expect("its limits");
+    let line = limits.lines().find_map(|line| line.strip_prefix("Max open files"));
+    let words: Vec<&str> = line.expect("a limit of open files").split_whitespace().collect();
+    assert_eq!(words[0], words[1], "soft and hard: {limits}");
+    check_daemon(&site, &mountpoint);
 }

@@ -66,6 +66,8 @@ impl Site {
         let mut command = Command::new(tools::pailfs());
         command.arg("mount").arg(source).arg(mountpoint.path()).arg("-f");
         command.args(["--endpoint-url", &self.server().endpoint(), "--region", REGION]);
+        // The last one counts: that of a test that mounts twice on the same state.
+        command.arg("--state-dir").arg(mountpoint.state());
         command.args(arguments).envs(self.server().environment());
         let mut child = Child::spawn("mount", command, Leftover::Mount(mountpoint.path()));
         let ready = wait::poll(PATIENCE, || {
@@ -170,6 +172,11 @@ impl Mountpoint {
 
     pub(crate) fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// Where what is mounted here keeps its state, unless the test says otherwise: beside it.
+    pub(crate) fn state(&self) -> PathBuf {
+        self.path.with_file_name("state")
     }
 
     /// Whether a pailfs is mounted here, alive or not.
