@@ -38,6 +38,10 @@ pub enum VfsError {
     Stale,
     #[error("the file would exceed the largest object S3 can hold")]
     TooLarge,
+    #[error("no room to keep what is written: {0}")]
+    NoSpace(String),
+    #[error("{0}")]
+    Staging(String),
     #[error("no answer within {0} s")]
     Deadline(u64),
     #[error("the mount is shutting down")]
@@ -67,6 +71,8 @@ impl VfsError {
             Self::Unsupported(_) => Errno::OPNOTSUPP,
             Self::Stale => Errno::STALE,
             Self::TooLarge => Errno::FBIG,
+            Self::NoSpace(_) => Errno::NOSPC,
+            Self::Staging(_) => Errno::IO,
             Self::Deadline(_) => Errno::TIMEDOUT,
             Self::ShuttingDown => Errno::SHUTDOWN,
             Self::Journal(_) => Errno::IO,
@@ -94,6 +100,8 @@ impl VfsError {
             | Self::Unsupported(_)
             | Self::Stale
             | Self::TooLarge
+            | Self::NoSpace(_)
+            | Self::Staging(_)
             | Self::Deadline(_)
             | Self::ShuttingDown
             | Self::Journal(_) => false,

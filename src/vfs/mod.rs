@@ -34,8 +34,7 @@ use crate::vfs::options::Options;
 use crate::vfs::read::Reader;
 use crate::vfs::read::plan::ReadLimits;
 use crate::vfs::types::Source;
-use crate::vfs::write::draft::Drafting;
-use crate::vfs::write::upload::Uploader;
+use crate::vfs::write::draft::{Drafting, DraftingOptions};
 
 /// How many uploads of bytes a mount has under way at once.
 const UPLOADS_MAX: usize = 16;
@@ -52,6 +51,7 @@ pub struct Vfs {
     drafting: Drafting,
     moves: Moves,
     journal: Option<Journal>,
+    budget: Arc<Budget>,
     ending: AtomicBool,
 }
 
@@ -83,17 +83,18 @@ impl Vfs {
             }
         };
         let reader = Reader::new(Arc::clone(&store), Arc::clone(&budget), limits);
-        let drafting = Drafting {
-            uploader: Uploader::new(Arc::clone(&store), UPLOADS_MAX),
-            budget,
-            reader: Arc::clone(&reader),
+        let drafting = DraftingOptions {
+            uploads_max: UPLOADS_MAX,
             part_bytes: options.part_bytes,
+            staging_directory: options.state_directory.clone(),
         };
         let state = options.state_directory.as_ref();
         let journal = state.map(|directory| Journal::new(directory, &options.state_scope));
+        let drafting = Drafting::new(&store, &budget, &reader, drafting);
         Arc::new(Self {
             reader,
             drafting,
+            budget,
             mounted_at: clock.wall(),
             inodes: Inodes::new(root),
             handles: Handles::default(),
@@ -121,7 +122,7 @@ impl Vfs {
     /// Bytes of the memory for data that are in use.
     #[must_use]
     pub fn memory_bytes(&self) -> u64 {
-        self.drafting.budget.used()
+        self.budget.used()
     }
 
     fn now(&self) -> Duration {

@@ -28,7 +28,9 @@ pub struct Options {
     pub operation_timeout: Duration,
     /// Region for buckets that `mkdir` makes; `None` is the client's.
     pub create_region: Option<String>,
-    /// Where intents are kept that survive a crash; `None`: nowhere.
+    /// Where intents are kept that survive a crash, and where files being written go as far as
+    /// memory lacks; `None`: nowhere, so that what went up can be neither read nor changed before
+    /// its file is closed.
     pub state_directory: Option<PathBuf>,
     /// Whose intents they are: the server and who one is there. Others are left alone.
     pub state_scope: String,

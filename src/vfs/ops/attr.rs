@@ -3,14 +3,15 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use crate::store::types::{Conditions, CopyObject, CopySource};
 use crate::vfs::Vfs;
 use crate::vfs::error::{VfsError, VfsResult};
 use crate::vfs::namespace::directory::{Facts, Known};
 use crate::vfs::namespace::inode::{Inode, Location};
 use crate::vfs::ops::handles::OpenFile;
 use crate::vfs::ops::moves::Purpose;
-use crate::vfs::types::{Attr, Entry, Fh, Ino, Kind, ObjectRef, OpenHow, SetAttr};
+use crate::vfs::types::{Attr, Entry, Fh, Ino, Kind, OpenHow, SetAttr};
+use crate::vfs::write::copy::rewrite_attributes;
+use crate::vfs::write::upload::Target;
 
 /// `st_blksize`: what `ls` and glibc size their reads of a directory by.
 const DIRECTORY_BLOCK_BYTES: u32 = 1 << 20;
@@ -203,32 +204,9 @@ impl Vfs {
         let Location::File { bucket, key } = &place.location else {
             return Err(VfsError::IsDirectory);
         };
-        let head = self.head(bucket, key).await?.ok_or(VfsError::NotFound)?;
-        let source = CopySource {
-            bucket: bucket.to_string(),
-            key: key.to_string(),
-            version: None,
-            conditions: Conditions::matching(head.etag.clone()),
-        };
-        let options = CopyObject {
-            storage_class: head.attributes.storage_class.clone(),
-            encryption: head.attributes.encryption.clone(),
-            replace_attributes: Some(head.attributes),
-            conditions: Conditions::matching(head.etag),
-            ..CopyObject::default()
-        };
-        let written = self.store.copy_object(source, bucket, key, options).await?;
-        let object = ObjectRef {
-            bucket: Arc::clone(bucket),
-            key: Arc::clone(key),
-            etag: written.etag.clone(),
-            size: head.size,
-        };
-        let facts = Facts {
-            etag: written.etag,
-            size: head.size,
-            last_modified: written.last_modified.unwrap_or_else(|| self.clock.wall()),
-        };
+        let target = Target { bucket: Arc::clone(bucket), key: Arc::clone(key) };
+        let (object, head) = rewrite_attributes(&self.store, &target, |_| ()).await?;
+        let facts = Facts::from(&head);
         open.note_committed(object, facts.clone());
         if let Ok(parent) = self.inodes.get(place.parent) {
             parent.names().learn(&place.name, Known::File(facts), self.now());

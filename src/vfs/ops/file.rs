@@ -15,7 +15,9 @@ use crate::vfs::ops::handles::{FileHandle, OpenFile};
 use crate::vfs::ops::lookup::{Found, Meaning};
 use crate::vfs::ops::moves::Purpose;
 use crate::vfs::types::{Entry, Fh, Ino, Kind, ObjectRef, OpenHow, Opened};
-use crate::vfs::write::draft::{Committed, Draft, Piece, Urgency};
+use crate::vfs::write::copy::{Kept, look};
+use crate::vfs::write::draft::{Committed, Draft, Urgency};
+use crate::vfs::write::gather::{Piece, push_zeros};
 use crate::vfs::write::upload::Target;
 use crate::vfs::{Drained, Vfs};
 
@@ -77,7 +79,8 @@ impl Vfs {
         let inode = self.inodes.get(entry.attr.ino)?;
         let opening = self.handles.open(&inode);
         let open = Arc::clone(&opening.file);
-        open.begin(Draft::empty(&self.drafting, Target { bucket, key }, None), None);
+        let draft = Draft::empty(&self.drafting, Target { bucket, key }, None, Kept::default());
+        open.begin(draft, None);
         open.note_facts(facts);
         let fh = opening.done(FileHandle::new(open, how, None));
         Ok((entry, opened(fh, how)))
@@ -227,7 +230,9 @@ impl Vfs {
             }
             None => {
                 let object = self.object(open).await?;
-                open.begin(self.draft(object.clone(), how).await?, Some(object));
+                let (draft, object, facts) = self.draft(object, how).await?;
+                open.begin(draft, Some(object));
+                open.note_facts(facts);
             }
         }
         if let Some(facts) = open.last_facts() {
@@ -236,17 +241,17 @@ impl Vfs {
         Ok(())
     }
 
-    async fn draft(&self, object: ObjectRef, how: OpenHow) -> VfsResult<Draft> {
+    /// A draft over what is there now, with all that belongs to it, and what that is.
+    async fn draft(&self, object: ObjectRef, how: OpenHow) -> VfsResult<(Draft, ObjectRef, Facts)> {
+        let target = Target { bucket: object.bucket.clone(), key: object.key.clone() };
+        let (head, kept) = look(&self.store, &target).await?;
+        let facts = Facts::from(&head);
+        let object = ObjectRef { etag: head.etag.clone(), size: head.size, ..object };
         if how.truncate {
-            let target = Target { bucket: object.bucket, key: object.key };
-            return Ok(Draft::empty(&self.drafting, target, Some(object.etag)));
+            let draft = Draft::empty(&self.drafting, target, Some(head.etag), kept);
+            return Ok((draft, object, facts));
         }
-        if Draft::can_leave_in_s3(object.size) {
-            return Ok(Draft::over(&self.drafting, object, None));
-        }
-        let bytes = object.size as u32;
-        let content = self.reader.open(object.clone()).read(0, bytes).await?;
-        Ok(Draft::over(&self.drafting, object, Some(content)))
+        Ok((Draft::over(&self.drafting, object.clone(), kept), object, facts))
     }
 
     async fn end_writing(&self, file: &OpenFile) -> VfsResult<()> {
@@ -310,8 +315,10 @@ impl Vfs {
         let mut chunks = Vec::new();
         for piece in draft.read(range).await? {
             match piece {
-                Piece::Held(held) => chunks.extend(held),
-                Piece::Front(object, range) => {
+                Piece::Held(held) => chunks.push(held),
+                Piece::Staged(span) => chunks.push(span.read().await?),
+                Piece::Zeros(bytes) => push_zeros(&mut chunks, bytes),
+                Piece::Remote(object, range) => {
                     let reading = handle.reading_of(object, |object| self.reader.open(object));
                     let bytes = (range.end - range.start) as u32;
                     chunks.push(reading.read(range.start, bytes).await?);

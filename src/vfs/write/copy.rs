@@ -1,4 +1,8 @@
-//! Copy: an object under another key, made by S3 itself.
+//! Copy: objects made of objects by S3 itself, with all that belongs to them.
+//!
+//! S3 copies bytes and metadata, but gives every new object the default ACL and the default
+//! storage class: what an object had is looked up first and given to its copy. The names of what
+//! is copied, and who has it open, are `ops`' business.
 
 use std::sync::Arc;
 
@@ -6,15 +10,92 @@ use tokio::task::JoinSet;
 
 use crate::store::error::{ErrorKind, StoreError, StoreResult};
 use crate::store::types::{
-    CompleteMultipart, Conditions, CopyObject, CopySource, CreateMultipart, ETag, HeadObject,
-    ObjectHead, Part, Range, Resource, WriteOptions,
+    Acl, AclChange, CompleteMultipart, Conditions, CopyObject, CopySource, CreateMultipart, ETag,
+    Grant, Grantee, HeadObject, ObjectAttributes, ObjectHead, Part, Permission, Range, Resource,
+    Tags, WriteOptions,
 };
 use crate::store::{ObjectStore, Upload, UploadPart};
 use crate::vfs::types::ObjectRef;
 use crate::vfs::write::plan::{PART_BYTES_MAX, plan_copy_ranges};
 use crate::vfs::write::upload::Target;
 
-/// Copies the version that is there now, with its metadata, tags, storage class and encryption.
+/// What belongs to an object besides its bytes, and is kept when they change.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Kept {
+    pub attributes: ObjectAttributes,
+    pub tags: Option<Tags>,
+    /// `None`: the default one, by which its owner may everything and nobody else anything.
+    pub acl: Option<Acl>,
+}
+
+/// What S3 has under a key, with everything that belongs to it.
+pub async fn look(
+    store: &Arc<dyn ObjectStore>,
+    target: &Target,
+) -> StoreResult<(ObjectHead, Kept)> {
+    let resource = Resource::object(&target.bucket, &target.key);
+    let (head, acl) = tokio::join!(
+        store.head_object(&target.bucket, &target.key, HeadObject::default()),
+        store.get_acl(&resource),
+    );
+    let head = head?;
+    let tags = match head.tag_count {
+        None | Some(0) => None,
+        Some(_) => Some(store.get_tags(&resource).await?),
+    };
+    let acl = unless_default(known_acl(acl, &target.key)?);
+    let attributes = head.attributes.clone();
+    Ok((head, Kept { attributes, tags, acl }))
+}
+
+/// A server that has no ACLs, or does not show them, gives every object the default.
+fn known_acl(acl: StoreResult<Acl>, key: &str) -> StoreResult<Acl> {
+    match acl {
+        Ok(acl) => Ok(acl),
+        Err(error) => match error.kind {
+            ErrorKind::Forbidden | ErrorKind::Unsupported | ErrorKind::NotFound => {
+                tracing::debug!(key, %error, "the ACL is not known and taken for the default");
+                Ok(Acl::default())
+            }
+            ErrorKind::Exists
+            | ErrorKind::NotEmpty
+            | ErrorKind::Precondition
+            | ErrorKind::Conflict
+            | ErrorKind::Throttled
+            | ErrorKind::Timeout
+            | ErrorKind::Archived
+            | ErrorKind::Invalid
+            | ErrorKind::Range
+            | ErrorKind::Corrupt
+            | ErrorKind::Unavailable => Err(error),
+        },
+    }
+}
+
+fn unless_default(acl: Acl) -> Option<Acl> {
+    let is_owners = |grant: &Grant| match &grant.grantee {
+        Grantee::CanonicalUser { id, .. } => {
+            *id == acl.owner.id && grant.permission == Permission::FullControl
+        }
+        Grantee::Email { .. } | Grantee::Group { .. } => false,
+    };
+    let is_default = acl.grants.iter().all(is_owners);
+    (!is_default).then_some(acl)
+}
+
+/// Gives an object its ACL, if it has one that is not the default.
+pub async fn put_acl(
+    store: &Arc<dyn ObjectStore>,
+    target: &Target,
+    acl: Option<&Acl>,
+) -> StoreResult<()> {
+    let Some(acl) = acl else { return Ok(()) };
+    let resource = Resource::object(&target.bucket, &target.key);
+    store.put_acl(&resource, AclChange::Policy(acl.clone())).await
+}
+
+/// Copies the version that is there now, with its metadata, tags, ACL, storage class and
+/// encryption.
 ///
 /// `conditions` are on the destination. Objects over 5 GiB are copied part by part.
 pub async fn copy_object(
@@ -23,83 +104,131 @@ pub async fn copy_object(
     target: &Target,
     conditions: Conditions,
 ) -> StoreResult<ObjectRef> {
-    let head = store.head_object(&source.bucket, &source.key, HeadObject::default()).await?;
-    let from = CopySource {
-        bucket: source.bucket.to_string(),
-        key: source.key.to_string(),
-        version: None,
-        conditions: Conditions::matching(head.etag.clone()),
+    let (head, kept) = look(store, source).await?;
+    let copy = Copy { store, source, head: &head, target, kept: &kept };
+    let (etag, _) = copy.run(None, conditions).await?;
+    put_acl(store, target, kept.acl.as_ref()).await?;
+    Ok(object_at(target, etag, head.size))
+}
+
+/// Changes the attributes of an object, by a copy onto itself that keeps everything else, and
+/// says what is there then. Somebody else's object stays (`Precondition`).
+pub async fn rewrite_attributes(
+    store: &Arc<dyn ObjectStore>,
+    target: &Target,
+    change: impl FnOnce(&mut ObjectAttributes),
+) -> StoreResult<(ObjectRef, ObjectHead)> {
+    let (mut head, mut kept) = look(store, target).await?;
+    change(&mut kept.attributes);
+    let copy = Copy { store, source: target, head: &head, target, kept: &kept };
+    let same = Conditions::matching(head.etag.clone());
+    let mut copied = copy.run(Some(&kept.attributes), same).await;
+    if copied.as_ref().is_err_and(|error| error.kind == ErrorKind::Unsupported) {
+        // A server without conditions on the destination: here it is the source, too.
+        copied = copy.run(Some(&kept.attributes), Conditions::default()).await;
+    }
+    let (etag, last_modified) = copied?;
+    put_acl(store, target, kept.acl.as_ref()).await?;
+    head.last_modified = match last_modified {
+        Some(last_modified) => last_modified,
+        None => {
+            let options = HeadObject::default();
+            store.head_object(&target.bucket, &target.key, options).await?.last_modified
+        }
     };
-    let etag = if head.size <= PART_BYTES_MAX {
+    (head.etag, head.attributes) = (etag.clone(), kept.attributes);
+    Ok((object_at(target, etag, head.size), head))
+}
+
+fn object_at(target: &Target, etag: ETag, size: u64) -> ObjectRef {
+    ObjectRef { bucket: target.bucket.clone(), key: target.key.clone(), etag, size }
+}
+
+/// One copy of an object.
+struct Copy<'a> {
+    store: &'a Arc<dyn ObjectStore>,
+    source: &'a Target,
+    head: &'a ObjectHead,
+    target: &'a Target,
+    kept: &'a Kept,
+}
+
+impl Copy<'_> {
+    /// Copies with these attributes, or with the source's. Also says when, where S3 does.
+    async fn run(
+        &self,
+        attributes: Option<&ObjectAttributes>,
+        conditions: Conditions,
+    ) -> StoreResult<(ETag, Option<std::time::SystemTime>)> {
+        if self.head.size > PART_BYTES_MAX {
+            return Ok((self.by_parts(conditions).await?, None));
+        }
         let options = CopyObject {
-            storage_class: head.attributes.storage_class.clone(),
-            encryption: head.attributes.encryption.clone(),
+            replace_attributes: attributes.cloned(),
+            storage_class: self.kept.attributes.storage_class.clone(),
+            encryption: self.kept.attributes.encryption.clone(),
             conditions,
             ..CopyObject::default()
         };
-        store.copy_object(from, &target.bucket, &target.key, options).await?.etag
-    } else {
-        copy_by_parts(store, from, &head, target, conditions).await?
-    };
-    let (bucket, key) = (target.bucket.clone(), target.key.clone());
-    Ok(ObjectRef { bucket, key, etag, size: head.size })
-}
+        let Target { bucket, key } = self.target;
+        let copied = self.store.copy_object(self.from(), bucket, key, options).await?;
+        Ok((copied.etag, copied.last_modified))
+    }
 
-async fn copy_by_parts(
-    store: &Arc<dyn ObjectStore>,
-    source: CopySource,
-    head: &ObjectHead,
-    target: &Target,
-    conditions: Conditions,
-) -> StoreResult<ETag> {
-    let tags = match head.tag_count {
-        None | Some(0) => None,
-        Some(_) => Some(store.get_tags(&Resource::object(&source.bucket, &source.key)).await?),
-    };
-    let write =
-        WriteOptions { attributes: head.attributes.clone(), tags, ..WriteOptions::default() };
-    let options = CreateMultipart { write, checksum: None };
-    let id = store.create_multipart(&target.bucket, &target.key, options).await?;
-    let upload = Upload { bucket: &target.bucket, key: &target.key, upload: &id };
-    let copied = match copy_parts(store, &source, head.size, target, &id).await {
-        Ok(parts) => {
-            let options = CompleteMultipart { checksum: None, conditions };
-            store.complete_multipart(upload, parts, options).await
+    fn from(&self) -> CopySource {
+        CopySource {
+            bucket: self.source.bucket.to_string(),
+            key: self.source.key.to_string(),
+            version: None,
+            conditions: Conditions::matching(self.head.etag.clone()),
         }
-        Err(error) => Err(error),
-    };
-    if copied.is_err()
-        && let Err(error) = store.abort_multipart(upload).await
-    {
-        tracing::warn!(key = %target.key, upload = %id, %error, "copy could not be aborted");
     }
-    Ok(copied?.etag)
+
+    async fn by_parts(&self, conditions: Conditions) -> StoreResult<ETag> {
+        let (store, target) = (self.store, self.target);
+        let (attributes, tags) = (self.kept.attributes.clone(), self.kept.tags.clone());
+        let write = WriteOptions { attributes, tags, ..WriteOptions::default() };
+        let options = CreateMultipart { write, checksum: None };
+        let id = store.create_multipart(&target.bucket, &target.key, options).await?;
+        let upload = Upload { bucket: &target.bucket, key: &target.key, upload: &id };
+        let copied = match self.parts(&id).await {
+            Ok(parts) => {
+                let options = CompleteMultipart { checksum: None, conditions };
+                store.complete_multipart(upload, parts, options).await
+            }
+            Err(error) => Err(error),
+        };
+        if copied.is_err()
+            && let Err(error) = store.abort_multipart(upload).await
+        {
+            tracing::warn!(key = %target.key, upload = %id, %error, "copy could not be aborted");
+        }
+        Ok(copied?.etag)
+    }
+
+    async fn parts(&self, id: &str) -> StoreResult<Vec<Part>> {
+        let mut tasks = JoinSet::new();
+        for (number, range) in plan_copy_ranges(self.head.size, PART_BYTES_MAX, 1) {
+            let (store, source, target) =
+                (Arc::clone(self.store), self.from(), self.target.clone());
+            let id = id.to_owned();
+            tasks.spawn(async move {
+                let upload = Upload { bucket: &target.bucket, key: &target.key, upload: &id };
+                let part = UploadPart { upload, number, checksum: None };
+                let range = Range::Span { start: range.start, end: range.end };
+                store.upload_part_copy(part, source, Some(range)).await
+            });
+        }
+        let mut parts = Vec::new();
+        while let Some(ended) = tasks.join_next().await {
+            parts.push(ended.map_err(|error| {
+                StoreError::new(ErrorKind::Unavailable, "InternalError", error.to_string())
+            })??);
+        }
+        parts.sort_by_key(|part| part.number);
+        Ok(parts)
+    }
 }
 
-async fn copy_parts(
-    store: &Arc<dyn ObjectStore>,
-    source: &CopySource,
-    bytes: u64,
-    target: &Target,
-    id: &str,
-) -> StoreResult<Vec<Part>> {
-    let mut tasks = JoinSet::new();
-    for (number, range) in plan_copy_ranges(bytes, PART_BYTES_MAX, 1) {
-        let (store, source, target) = (Arc::clone(store), source.clone(), target.clone());
-        let id = id.to_owned();
-        tasks.spawn(async move {
-            let upload = Upload { bucket: &target.bucket, key: &target.key, upload: &id };
-            let part = UploadPart { upload, number, checksum: None };
-            let range = Range::Span { start: range.start, end: range.end };
-            store.upload_part_copy(part, source, Some(range)).await
-        });
-    }
-    let mut parts = Vec::new();
-    while let Some(ended) = tasks.join_next().await {
-        parts.push(ended.map_err(|error| {
-            StoreError::new(ErrorKind::Unavailable, "InternalError", error.to_string())
-        })??);
-    }
-    parts.sort_by_key(|part| part.number);
-    Ok(parts)
-}
+#[cfg(test)]
+mod tests;

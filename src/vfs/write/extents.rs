@@ -1,38 +1,115 @@
-//! Extents: the bytes of a file that are held in memory, by offset.
+//! Extents: where the bytes of a file are, by offset.
 //!
-//! What was written last wins; what was never written is a hole and reads as zeros. Bytes are
-//! shared, not copied, except that small neighbouring writes are gathered into one buffer.
-//! Everything here is pure.
+//! What was put there last wins; what was never put there is a hole and reads as zeros. Bytes in
+//! memory are shared, not copied, except that small neighbouring writes are gathered into one
+//! buffer. Neighbouring ranges of one object become one. Everything here is pure: nothing is
+//! read, sent or staged.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
 
 use bytes::{Bytes, BytesMut};
 
-/// Writes up to this size are appended to the buffer before them.
+use crate::vfs::types::ObjectRef;
+use crate::vfs::write::staging::StagedSpan;
+
+/// Writes up to this size are put into the buffer that is there.
 const GATHER_BYTES_MAX: usize = 128 << 10;
 /// A buffer that gathers small writes grows no further than this.
 const GATHERED_BYTES_MAX: usize = 1 << 20;
 
-/// Bytes by offset, without overlaps.
+/// Where a stretch of a file's bytes is.
+#[derive(Clone, Debug)]
+pub enum Chunk {
+    /// In memory.
+    Held(Bytes),
+    /// In a staging file.
+    Staged(StagedSpan),
+    /// In S3, as this range of an object.
+    Remote { object: ObjectRef, start: u64, bytes: u64 },
+    /// Only in a part that was uploaded: neither to be read nor changed before the commit.
+    Sent { bytes: u64 },
+}
+
+/// Chunks by offset, without overlaps.
 #[derive(Debug, Default)]
 pub struct Extents {
-    by_offset: BTreeMap<u64, Bytes>,
-    bytes: u64,
+    by_offset: BTreeMap<u64, Chunk>,
+    held_bytes: u64,
+}
+
+/// A stretch of a file; `None` is a hole.
+pub type Stretch = (Range<u64>, Option<Chunk>);
+
+impl Chunk {
+    /// How many bytes of the file it is.
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        match self {
+            Self::Held(data) => data.len() as u64,
+            Self::Staged(span) => span.bytes(),
+            Self::Remote { bytes, .. } | Self::Sent { bytes } => *bytes,
+        }
+    }
+
+    /// A range of it, counted from its own start.
+    #[must_use]
+    pub fn slice(&self, range: Range<u64>) -> Self {
+        let bytes = range.end - range.start;
+        match self {
+            Self::Held(data) => Self::Held(data.slice(range.start as usize..range.end as usize)),
+            Self::Staged(span) => Self::Staged(span.slice(range)),
+            Self::Remote { object, start, .. } => {
+                Self::Remote { object: object.clone(), start: start + range.start, bytes }
+            }
+            Self::Sent { .. } => Self::Sent { bytes },
+        }
+    }
+
+    /// Whether these are bytes that this program has, and S3 not yet.
+    #[must_use]
+    pub fn is_local(&self) -> bool {
+        matches!(self, Self::Held(_) | Self::Staged(_))
+    }
+
+    fn held_bytes(&self) -> u64 {
+        if let Self::Held(data) = self { data.len() as u64 } else { 0 }
+    }
+
+    /// Whether `next` goes on in the same object where this ends.
+    fn goes_on_in(&self, next: &Self) -> bool {
+        match (self, next) {
+            (
+                Self::Remote { object, start, bytes },
+                Self::Remote { object: next_object, start: next_start, .. },
+            ) => start + bytes == *next_start && object == next_object,
+            _ => false,
+        }
+    }
 }
 
 impl Extents {
-    /// Puts `data` at `offset`, over whatever was there.
-    pub fn insert(&mut self, offset: u64, data: Bytes) {
-        if data.is_empty() {
+    /// Puts `chunk` at `offset`, over whatever was there.
+    pub fn insert(&mut self, offset: u64, chunk: Chunk) {
+        if chunk.bytes() == 0 {
             return;
         }
-        self.remove(offset..offset + data.len() as u64);
-        self.bytes += data.len() as u64;
-        if data.len() <= GATHER_BYTES_MAX && self.gather(offset, &data) {
+        if let Chunk::Held(data) = &chunk
+            && data.len() <= GATHER_BYTES_MAX
+            && self.overwrite(offset, data)
+        {
             return;
         }
-        self.by_offset.insert(offset, data);
+        self.remove(offset..offset + chunk.bytes());
+        self.held_bytes += chunk.held_bytes();
+        if let Chunk::Held(data) = &chunk
+            && data.len() <= GATHER_BYTES_MAX
+            && self.gather(offset, data)
+        {
+            return;
+        }
+        self.by_offset.insert(offset, chunk);
+        self.join_before(offset);
     }
 
     /// Forgets the bytes of a range: it becomes a hole.
@@ -45,157 +122,181 @@ impl Extents {
         let inside: Vec<u64> = self.by_offset.range(range).map(|(offset, _)| *offset).collect();
         for offset in inside {
             let removed = self.by_offset.remove(&offset);
-            self.bytes -= removed.map_or(0, |data| data.len() as u64);
+            self.held_bytes -= removed.map_or(0, |chunk| chunk.held_bytes());
         }
     }
 
-    /// Takes the bytes of a range out, in order, holes as zeros.
-    pub fn take(&mut self, range: Range<u64>) -> Vec<Bytes> {
-        let chunks = self.copy_of(range.clone());
-        self.remove(range);
-        chunks
-    }
-
-    /// The bytes of a range in order, holes as zeros.
+    /// All of a range in order, holes included.
     #[must_use]
-    pub fn copy_of(&self, range: Range<u64>) -> Vec<Bytes> {
-        let mut chunks = Vec::new();
+    pub fn pieces(&self, range: Range<u64>) -> Vec<Stretch> {
+        let mut pieces = Vec::new();
         let mut at = range.start;
-        for (offset, data) in self.overlapping(&range) {
-            push_zeros(&mut chunks, offset.saturating_sub(at));
-            let start = at.max(offset);
-            let end = range.end.min(offset + data.len() as u64);
-            chunks.push(data.slice((start - offset) as usize..(end - offset) as usize));
+        for (offset, chunk) in self.overlapping(&range) {
+            if at < offset {
+                pieces.push((at..offset, None));
+            }
+            let start = range.start.max(offset);
+            let end = range.end.min(offset + chunk.bytes());
+            pieces.push((start..end, Some(chunk.slice(start - offset..end - offset))));
             at = end;
         }
-        push_zeros(&mut chunks, range.end.saturating_sub(at));
-        chunks
+        if at < range.end {
+            pieces.push((at..range.end, None));
+        }
+        pieces
     }
 
-    /// Bytes held.
-    #[must_use]
-    pub fn bytes(&self) -> u64 {
-        self.bytes
-    }
-
-    fn overlapping(&self, range: &Range<u64>) -> impl Iterator<Item = (u64, &Bytes)> {
+    /// Chunks that have bytes in a range, each with its offset, not cut to the range.
+    pub fn overlapping(&self, range: &Range<u64>) -> impl Iterator<Item = (u64, &Chunk)> {
         let before = self.by_offset.range(..range.start).next_back();
-        let start = range.start;
+        let (start, is_empty) = (range.start, range.is_empty());
+        let inside = range.start..range.end.max(range.start);
         before
-            .filter(move |(offset, data)| *offset + data.len() as u64 > start)
+            .filter(move |(offset, chunk)| !is_empty && *offset + chunk.bytes() > start)
             .into_iter()
-            .chain(self.by_offset.range(range.clone()))
-            .map(|(offset, data)| (*offset, data))
+            .chain(self.by_offset.range(inside))
+            .map(|(offset, chunk)| (*offset, chunk))
     }
 
-    fn split_at(&mut self, at: u64) {
-        let Some((offset, data)) = self.by_offset.range_mut(..at).next_back() else { return };
-        let offset = *offset;
-        if offset + data.len() as u64 > at {
-            let rest = data.split_off((at - offset) as usize);
-            self.by_offset.insert(at, rest);
-        }
+    /// Every chunk with its offset, in order.
+    pub fn iter(&self) -> impl Iterator<Item = (u64, &Chunk)> {
+        self.by_offset.iter().map(|(offset, chunk)| (*offset, chunk))
     }
 
-    /// Appends `data` to the extent that ends at `offset`, where that one is ours alone.
-    fn gather(&mut self, offset: u64, data: &[u8]) -> bool {
-        let Some(mut before) = self.by_offset.range_mut(..offset).next_back() else { return false };
-        let (start, extent) = (*before.0, &mut before.1);
-        let adjoins = start + extent.len() as u64 == offset;
-        if !adjoins || extent.len() + data.len() > GATHERED_BYTES_MAX {
-            return false;
+    /// Whether every byte of a range is in memory or staged.
+    #[must_use]
+    pub fn is_local(&self, range: &Range<u64>) -> bool {
+        let mut at = range.start;
+        for (offset, chunk) in self.overlapping(range) {
+            if offset > at || !chunk.is_local() {
+                return false;
+            }
+            at = offset + chunk.bytes();
         }
-        let mut buffer = match std::mem::take(*extent).try_into_mut() {
-            Ok(buffer) => buffer,
-            Err(shared) => BytesMut::from(&shared[..]),
+        at >= range.end
+    }
+
+    /// Bytes in memory.
+    #[must_use]
+    pub fn held_bytes(&self) -> u64 {
+        self.held_bytes
+    }
+
+    /// Bytes of a range that are in memory.
+    #[must_use]
+    pub fn held_bytes_in(&self, range: &Range<u64>) -> u64 {
+        let cut = |(offset, chunk): (u64, &Chunk)| {
+            let end = range.end.min(offset + chunk.bytes());
+            if matches!(chunk, Chunk::Held(_)) { end - range.start.max(offset) } else { 0 }
         };
-        buffer.extend_from_slice(data);
-        **extent = buffer.freeze();
-        true
-    }
-}
-
-fn push_zeros(chunks: &mut Vec<Bytes>, bytes: u64) {
-    const ZEROS: &[u8] = &[0; 64 << 10];
-    let mut left = bytes;
-    while left > 0 {
-        let step = left.min(ZEROS.len() as u64);
-        chunks.push(Bytes::from_static(&ZEROS[..step as usize]));
-        left -= step;
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use proptest::prelude::{Strategy, any, prop_assert_eq, prop_oneof, proptest};
-
-    use super::*;
-
-    #[derive(Clone, Debug)]
-    enum Step {
-        Insert(u64, Vec<u8>),
-        Remove(u64, u64),
-        Take(u64, u64),
+        self.overlapping(range).map(cut).sum()
     }
 
-    fn step() -> impl Strategy<Value = Step> {
-        prop_oneof![
-            (0..300u64, proptest::collection::vec(any::<u8>(), 0..80))
-                .prop_map(|(offset, data)| Step::Insert(offset, data)),
-            (0..300u64, 0..80u64).prop_map(|(at, len)| Step::Remove(at, len)),
-            (0..300u64, 0..80u64).prop_map(|(at, len)| Step::Take(at, len)),
-        ]
+    /// The first offset from `offset` on that is no hole.
+    #[must_use]
+    pub fn next_data(&self, offset: u64) -> Option<u64> {
+        self.overlapping(&(offset..u64::MAX)).next().map(|(start, _)| start.max(offset))
     }
 
-    fn flat(chunks: &[Bytes]) -> Vec<u8> {
-        chunks.concat()
+    /// The first offset from `offset` on that is a hole; there is one behind all data.
+    #[must_use]
+    pub fn next_hole(&self, offset: u64) -> u64 {
+        let mut at = offset;
+        for (start, chunk) in self.overlapping(&(offset..u64::MAX)) {
+            if start > at {
+                break;
+            }
+            at = start + chunk.bytes();
+        }
+        at
     }
 
-    proptest! {
-        #[test]
-        fn extents_are_a_byte_array_with_holes_of_zeros(
-            steps in proptest::collection::vec(step(), 0..40)
-        ) {
-            let mut extents = Extents::default();
-            let mut model = vec![0u8; 400];
-            for step in steps {
-                match step {
-                    Step::Insert(offset, data) => {
-                        model[offset as usize..offset as usize + data.len()].copy_from_slice(&data);
-                        extents.insert(offset, Bytes::from(data));
-                    }
-                    Step::Remove(at, len) => {
-                        model[at as usize..(at + len) as usize].fill(0);
-                        extents.remove(at..at + len);
-                    }
-                    Step::Take(at, len) => {
-                        let range = at as usize..(at + len) as usize;
-                        prop_assert_eq!(flat(&extents.take(at..at + len)), &model[range.clone()]);
-                        model[range].fill(0);
-                    }
-                }
-                prop_assert_eq!(flat(&extents.copy_of(0..400)), &model[..]);
-                let held: usize = extents.by_offset.values().map(Bytes::len).sum();
-                prop_assert_eq!(extents.bytes(), held as u64);
+    /// Has all ranges of an object be those of another that has the same bytes.
+    pub fn replace_object(&mut self, is_old: impl Fn(&ObjectRef) -> bool, new: &ObjectRef) {
+        for chunk in self.by_offset.values_mut() {
+            if let Chunk::Remote { object, .. } = chunk
+                && is_old(object)
+            {
+                *object = new.clone();
             }
         }
     }
 
-    #[test]
-    fn small_neighbouring_writes_share_one_buffer() {
-        let mut extents = Extents::default();
-        for index in 0..1000 {
-            extents.insert(index * 10, Bytes::from(vec![index as u8; 10]));
+    fn split_at(&mut self, at: u64) {
+        let Some((offset, chunk)) = self.by_offset.range_mut(..at).next_back() else { return };
+        let (offset, bytes) = (*offset, chunk.bytes());
+        if offset + bytes > at {
+            let rest = chunk.slice(at - offset..bytes);
+            *chunk = chunk.slice(0..at - offset);
+            self.by_offset.insert(at, rest);
         }
-        assert_eq!(extents.by_offset.len(), 1);
-        assert_eq!(extents.bytes(), 10_000);
     }
 
-    #[test]
-    fn large_writes_are_kept_without_a_copy() {
-        let mut extents = Extents::default();
-        let data = Bytes::from(vec![7u8; 1 << 20]);
-        extents.insert(0, data.clone());
-        assert_eq!(extents.copy_of(0..1 << 20)[0].as_ptr(), data.as_ptr());
+    /// Joins a chunk with its neighbours, where they are ranges of one object in a row.
+    fn join_before(&mut self, offset: u64) {
+        let Some(chunk) = self.by_offset.get(&offset) else { return };
+        let end = offset + chunk.bytes();
+        if self.by_offset.get(&end).is_some_and(|next| chunk.goes_on_in(next)) {
+            self.join(offset, end);
+        }
+        let before = self.by_offset.range(..offset).next_back();
+        if let Some((start, before)) = before
+            && start + before.bytes() == offset
+            && self.by_offset.get(&offset).is_some_and(|chunk| before.goes_on_in(chunk))
+        {
+            self.join(*start, offset);
+        }
+    }
+
+    fn join(&mut self, first: u64, second: u64) {
+        let more = self.by_offset.remove(&second).map_or(0, |chunk| chunk.bytes());
+        if let Some(Chunk::Remote { bytes, .. }) = self.by_offset.get_mut(&first) {
+            *bytes += more;
+        }
+    }
+
+    /// Writes `data` into the buffer that has all of its range, where that one is ours alone.
+    fn overwrite(&mut self, offset: u64, data: &[u8]) -> bool {
+        let before = self.by_offset.range_mut(..=offset).next_back();
+        let Some((start, Chunk::Held(held))) = before else { return false };
+        let from = (offset - start) as usize;
+        if from + data.len() > held.len() {
+            return false;
+        }
+        match std::mem::take(held).try_into_mut() {
+            Ok(mut buffer) => {
+                buffer[from..from + data.len()].copy_from_slice(data);
+                *held = buffer.freeze();
+                true
+            }
+            Err(shared) => {
+                *held = shared;
+                false
+            }
+        }
+    }
+
+    /// Appends `data` to the chunk that ends at `offset`, where that one is ours alone or small.
+    fn gather(&mut self, offset: u64, data: &[u8]) -> bool {
+        let before = self.by_offset.range_mut(..offset).next_back();
+        let Some((start, Chunk::Held(held))) = before else { return false };
+        let adjoins = start + held.len() as u64 == offset;
+        if !adjoins || held.len() + data.len() > GATHERED_BYTES_MAX {
+            return false;
+        }
+        let mut buffer = match std::mem::take(held).try_into_mut() {
+            Ok(buffer) => buffer,
+            Err(shared) if shared.len() <= GATHER_BYTES_MAX => BytesMut::from(&shared[..]),
+            Err(shared) => {
+                *held = shared;
+                return false;
+            }
+        };
+        buffer.extend_from_slice(data);
+        *held = buffer.freeze();
+        true
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,10 +1,15 @@
-//! What to send: part sizes, copy ranges, and what an unmet precondition means.
+//! What to send: by which requests a file becomes an object, under which preconditions.
 //!
-//! Everything here is pure.
+//! Everything here is pure. Which parts went up while the program wrote is told by `draft`, the
+//! grid they are cut by is `cells`' decision.
 
+use std::collections::BTreeSet;
 use std::ops::Range;
 
 use crate::store::types::{Conditions, ETag, Part};
+use crate::vfs::types::ObjectRef;
+use crate::vfs::write::cells::Cells;
+use crate::vfs::write::extents::{Chunk, Extents};
 
 /// S3's limits for multipart uploads
 /// (<https://docs.aws.amazon.com/AmazonS3/latest/userguide/qfacts.html>).
@@ -16,17 +21,116 @@ pub const PARTS_MAX: u32 = 10_000;
 /// The largest object.
 pub const OBJECT_BYTES_MAX: u64 = 5 << 40;
 
-/// Every so many parts, parts get larger by the size of the first.
-const PARTS_PER_STEP: u64 = 64;
+/// Part copies go no further than this, so that several run at once.
+const COPY_BYTES_MAX: u64 = 512 << 20;
 
-/// The size of the part with this number (from 1) where the first has `first_bytes`.
+/// By which requests a file becomes an object.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum CommitPlan {
+    /// By one PUT of all its bytes.
+    Put,
+    /// By one copy: it has the bytes of this object.
+    Copy { object: ObjectRef },
+    /// By a multipart upload of these parts, in order.
+    Parts(Vec<PlannedPart>),
+}
+
+/// One part of a multipart upload.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct PlannedPart {
+    pub number: u32,
+    /// Of the file.
+    pub range: Range<u64>,
+    pub source: PartSource,
+}
+
+/// Where a part comes from.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum PartSource {
+    /// It has gone up already.
+    Sent,
+    /// S3 copies it from an object, from this offset on.
+    Copy { object: ObjectRef, start: u64 },
+    /// It is put together here.
+    Data,
+}
+
+/// Plans how a file of `bytes` becomes an object; `sent` are the cells that went up and have not
+/// changed since.
 ///
-/// Sizes grow with the file, so that 10,000 parts hold any object S3 can hold while small files
-/// are cut finely enough to go up in parallel.
+/// A file that fits in the first cell takes one PUT, one that is an object as it is one copy.
+/// Of others, S3 copies the cells that are an object's bytes in a row, neighbours at once; what
+/// has anything new in it is put together and sent.
 #[must_use]
-pub fn part_bytes(number: u32, first_bytes: u64) -> u64 {
-    let steps = 1 + u64::from(number.saturating_sub(1)) / PARTS_PER_STEP;
-    (first_bytes * steps).clamp(PART_BYTES_MIN, PART_BYTES_MAX)
+pub fn plan_commit(
+    bytes: u64,
+    extents: &Extents,
+    sent: &BTreeSet<u32>,
+    cells: Cells,
+) -> CommitPlan {
+    match whole_object(bytes, extents) {
+        Some(object) if bytes <= PART_BYTES_MAX => return CommitPlan::Copy { object },
+        Some(_) => {}
+        None if bytes <= cells.first_bytes() => return CommitPlan::Put,
+        None => {}
+    }
+    let mut parts: Vec<PlannedPart> = Vec::new();
+    for cell in cells.overlapping(0..bytes) {
+        let range = cell.range.start..cell.range.end.min(bytes);
+        let source = if cell.range.end <= bytes && sent.contains(&cell.number) {
+            PartSource::Sent
+        } else {
+            plan_source(extents, &range)
+        };
+        let part = PlannedPart { number: cell.number, range, source };
+        match parts.last_mut() {
+            Some(last) if last.goes_on_in(&part) => last.range.end = part.range.end,
+            Some(_) | None => parts.push(part),
+        }
+    }
+    CommitPlan::Parts(parts)
+}
+
+/// The object that the file is, byte for byte.
+fn whole_object(bytes: u64, extents: &Extents) -> Option<ObjectRef> {
+    let (offset, chunk) = extents.iter().next()?;
+    match chunk {
+        Chunk::Remote { object, start: 0, bytes: length } => {
+            let is_whole = offset == 0 && *length == bytes && object.size == bytes;
+            is_whole.then(|| object.clone())
+        }
+        Chunk::Remote { .. } | Chunk::Held(_) | Chunk::Staged(_) | Chunk::Sent { .. } => None,
+    }
+}
+
+fn plan_source(extents: &Extents, range: &Range<u64>) -> PartSource {
+    let first = extents.overlapping(range).next();
+    let Some((offset, Chunk::Remote { object, start, bytes })) = first else {
+        return PartSource::Data;
+    };
+    let is_all = offset <= range.start && offset + bytes >= range.end;
+    // S3 copies ranges of objects over this size only.
+    if !is_all || object.size <= PART_BYTES_MIN {
+        return PartSource::Data;
+    }
+    PartSource::Copy { object: object.clone(), start: start + (range.start - offset) }
+}
+
+impl PlannedPart {
+    /// Whether `next` can be copied together with this.
+    fn goes_on_in(&self, next: &Self) -> bool {
+        let bytes = next.range.end - self.range.start;
+        match (&self.source, &next.source) {
+            (
+                PartSource::Copy { object, start },
+                PartSource::Copy { object: next_object, start: next_start },
+            ) => {
+                let end = start + (self.range.end - self.range.start);
+                bytes <= COPY_BYTES_MAX && end == *next_start && object == next_object
+            }
+            _ => false,
+        }
+    }
 }
 
 /// Cuts an object into the fewest ranges that S3 can copy, all of about the same size, each with
@@ -100,56 +204,4 @@ pub fn single_etag<'a>(chunks: impl IntoIterator<Item = &'a [u8]>) -> ETag {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn ten_thousand_parts_hold_the_largest_object() {
-        let total: u64 = (1..=PARTS_MAX).map(|number| part_bytes(number, 8 << 20)).sum();
-        assert!(total >= OBJECT_BYTES_MAX, "{total}");
-    }
-
-    #[test]
-    fn no_part_is_smaller_or_larger_than_s3_takes() {
-        for first_bytes in [1, PART_BYTES_MIN, 8 << 20, PART_BYTES_MAX] {
-            for number in [1, 64, 65, PARTS_MAX] {
-                let bytes = part_bytes(number, first_bytes);
-                assert!((PART_BYTES_MIN..=PART_BYTES_MAX).contains(&bytes));
-            }
-        }
-    }
-
-    #[test]
-    fn copy_ranges_cover_the_object_in_order_and_none_is_too_small() {
-        for bytes in [1, PART_BYTES_MIN, PART_BYTES_MAX, PART_BYTES_MAX + 1, 17 << 30] {
-            let ranges = plan_copy_ranges(bytes, PART_BYTES_MAX, 1);
-            let mut at = 0;
-            for (index, (number, range)) in ranges.iter().enumerate() {
-                assert_eq!((*number, range.start), (index as u32 + 1, at));
-                assert!(range.end - range.start >= PART_BYTES_MIN.min(bytes));
-                assert!(range.end - range.start <= PART_BYTES_MAX);
-                at = range.end;
-            }
-            assert_eq!(at, bytes);
-        }
-        assert!(plan_copy_ranges(0, PART_BYTES_MAX, 1).is_empty());
-    }
-
-    #[test]
-    fn etags_are_computed_as_s3_does() {
-        let empty = single_etag([&b""[..]]);
-        assert_eq!(empty.as_str(), "d41d8cd98f00b204e9800998ecf8427e");
-        let part = Part { number: 1, etag: empty, checksum: None };
-        let of_two = multipart_etag(&[part.clone(), part]);
-        assert_eq!(
-            of_two.map(|etag| etag.to_string()),
-            Some("5873dd45edd01f09c1ef2e7819369e8e-2".to_owned())
-        );
-    }
-
-    #[test]
-    fn parts_with_other_etags_make_no_claim() {
-        let part = Part { number: 1, etag: ETag::new("not-an-md5"), checksum: None };
-        assert_eq!(multipart_etag(&[part]), None);
-    }
-}
+mod tests;

@@ -1,33 +1,48 @@
 //! Upload: the requests that carry a file to S3.
 //!
 //! [`Uploader`] is the mount's share of them: how many run at once. [`MultipartUpload`] is one
-//! file's: its parts go up in tasks of their own while the program goes on writing. What is sent
-//! and when is `draft`'s decision.
+//! file's: its parts go up in tasks of their own while the program goes on writing, each gathered
+//! when it has its turn. What is sent and when is `draft`'s decision.
 
+use std::collections::{BTreeMap, HashMap};
+use std::ops::Range;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use tokio::sync::{OnceCell, Semaphore};
-use tokio::task::JoinSet;
+use tokio::sync::{OnceCell, Semaphore, SemaphorePermit};
+use tokio::task::{Id, JoinError, JoinSet};
 
 use crate::store::error::{ErrorKind, StoreError, StoreResult};
 use crate::store::types::{
-    CompleteMultipart, Conditions, CopySource, CreateMultipart, ETag, EtagCondition, HeadObject,
-    Part, Payload, Range, WriteOptions, Written,
+    CompleteMultipart, Conditions, CopyObject, CopySource, CreateMultipart, ETag, EtagCondition,
+    HeadObject, ObjectAttributes, Part, Payload, Range as StoreRange, Tags, WriteOptions, Written,
 };
 use crate::store::{ObjectStore, Upload, UploadPart};
-use crate::vfs::budget::Reservation;
+use crate::vfs::error::{VfsError, VfsResult};
 use crate::vfs::types::ObjectRef;
-use crate::vfs::write::plan::{PARTS_MAX, multipart_etag, plan_copy_ranges, single_etag};
-
-/// Part copies are cut to this size, so that several run at once.
-const COPY_RANGE_BYTES: u64 = 512 << 20;
+use crate::vfs::write::gather::{Gatherer, Piece};
+use crate::vfs::write::memory::HeldMemory;
+use crate::vfs::write::plan::{PARTS_MAX, multipart_etag, single_etag};
 
 /// The object that a file's bytes go to.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Target {
     pub bucket: Arc<str>,
     pub key: Arc<str>,
+}
+
+/// What goes along with the bytes of an object.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Riding {
+    pub attributes: ObjectAttributes,
+    pub tags: Option<Tags>,
+}
+
+impl Riding {
+    fn write_options(&self, conditions: Conditions) -> WriteOptions {
+        let (attributes, tags) = (self.attributes.clone(), self.tags.clone());
+        WriteOptions { attributes, tags, conditions, ..WriteOptions::default() }
+    }
 }
 
 /// What all uploads of a mount share.
@@ -42,17 +57,23 @@ impl Uploader {
         Arc::new(Self { store, requests: Semaphore::new(requests_max) })
     }
 
-    /// Sends the whole of a file by one PUT.
+    /// Waits until one more upload of bytes may run, which it may while the answer lives.
+    pub async fn turn(&self) -> Option<SemaphorePermit<'_>> {
+        // The semaphore is never closed, so there is always a turn to come.
+        self.requests.acquire().await.ok()
+    }
+
+    /// Sends the whole of a file by one PUT; the caller has the turn.
     pub async fn put_whole(
         &self,
         target: &Target,
-        chunks: Vec<Bytes>,
+        chunks: &[Bytes],
+        riding: &Riding,
         conditions: Conditions,
     ) -> StoreResult<ETag> {
-        let _turn = self.turn().await;
         let put = |conditions| {
-            let options = WriteOptions { conditions, ..WriteOptions::default() };
-            let payload = Payload::Chunks(chunks.clone());
+            let options = riding.write_options(conditions);
+            let payload = Payload::Chunks(chunks.to_vec());
             self.store.put_object(&target.bucket, &target.key, payload, options)
         };
         let mut written = put(conditions.clone()).await;
@@ -62,6 +83,60 @@ impl Uploader {
         }
         let expected = || Some(single_etag(chunks.iter().map(|chunk| &chunk[..])));
         self.settle(target, written, expected).await
+    }
+
+    /// Has S3 make the whole of a file out of an object, of 5 GiB at most.
+    pub async fn copy_whole(
+        &self,
+        source: &ObjectRef,
+        target: &Target,
+        riding: &Riding,
+        conditions: Conditions,
+    ) -> StoreResult<ETag> {
+        let copy = |conditions| {
+            let options = CopyObject {
+                replace_attributes: Some(riding.attributes.clone()),
+                replace_tags: Some(riding.tags.clone().unwrap_or_default()),
+                storage_class: riding.attributes.storage_class.clone(),
+                encryption: riding.attributes.encryption.clone(),
+                conditions,
+                ..CopyObject::default()
+            };
+            self.store.copy_object(copy_source(source), &target.bucket, &target.key, options)
+        };
+        let mut written = copy(conditions.clone()).await;
+        if is_unsupported(&written) {
+            self.check(target, &conditions).await?;
+            written = copy(Conditions::default()).await;
+        }
+        match written {
+            Ok(written) => Ok(written.etag),
+            Err(error) => self.settle_copy(source, target, riding, error).await,
+        }
+    }
+
+    /// As [`Self::settle`] for a copy, whose ETag is not known before: what is there has the size
+    /// and the metadata of what was to be. Without metadata it makes no claim.
+    async fn settle_copy(
+        &self,
+        source: &ObjectRef,
+        target: &Target,
+        riding: &Riding,
+        error: StoreError,
+    ) -> StoreResult<ETag> {
+        if error.kind != ErrorKind::Precondition || riding.attributes.metadata.is_empty() {
+            return Err(error);
+        }
+        let head = self.store.head_object(&target.bucket, &target.key, HeadObject::default()).await;
+        match head {
+            Ok(head)
+                if head.size == source.size
+                    && head.attributes.metadata == riding.attributes.metadata =>
+            {
+                Ok(head.etag)
+            }
+            Ok(_) | Err(_) => Err(error),
+        }
     }
 
     /// Looks whether a precondition holds, for servers that refuse to: weaker than theirs, since
@@ -100,114 +175,171 @@ impl Uploader {
             _ => Err(error),
         }
     }
-
-    async fn turn(&self) -> Option<tokio::sync::SemaphorePermit<'_>> {
-        // The semaphore is never closed, so there is always a turn to come.
-        self.requests.acquire().await.ok()
-    }
 }
 
 /// One multipart upload: started by its first part, ended by [`Self::complete`] or
 /// [`Self::abort`].
 pub struct MultipartUpload {
     shared: Arc<Shared>,
-    tasks: JoinSet<StoreResult<Part>>,
-    parts: Vec<Part>,
-    next_number: u32,
+    tasks: JoinSet<VfsResult<Part>>,
+    numbers: HashMap<Id, u32>,
+    /// By number, with the memory of bytes that only the task still has.
+    under_way: BTreeMap<u32, Option<HeldMemory>>,
+    parts: BTreeMap<u32, Part>,
 }
 
 struct Shared {
     uploader: Arc<Uploader>,
+    gatherer: Arc<Gatherer>,
     target: Target,
+    riding: Riding,
     id: OnceCell<String>,
 }
 
 impl MultipartUpload {
     /// Asks nothing of S3 yet.
-    pub fn new(uploader: &Arc<Uploader>, target: Target) -> Self {
-        let shared = Shared { uploader: Arc::clone(uploader), target, id: OnceCell::new() };
-        Self { shared: Arc::new(shared), tasks: JoinSet::new(), parts: Vec::new(), next_number: 1 }
-    }
-
-    /// The number that the next part gets; over [`PARTS_MAX`] there is none left.
-    pub fn next_number(&self) -> u32 {
-        self.next_number
-    }
-
-    /// Sends a part; `memory` is given back when S3 has it. Must be called inside a runtime.
-    pub fn send(&mut self, chunks: Vec<Bytes>, memory: Reservation) {
-        let shared = Arc::clone(&self.shared);
-        let number = self.take_number();
-        self.tasks.spawn(async move {
-            let part = shared.send(number, chunks).await;
-            drop(memory);
-            part
-        });
-    }
-
-    /// Has S3 copy the first bytes of `base` into the next parts.
-    pub fn copy(&mut self, base: &ObjectRef, bytes: u64) {
-        for (number, range) in plan_copy_ranges(bytes, COPY_RANGE_BYTES, self.next_number) {
-            let shared = Arc::clone(&self.shared);
-            let base = base.clone();
-            self.next_number = number + 1;
-            self.tasks.spawn(async move { shared.copy(number, &base, range).await });
+    #[must_use]
+    pub fn new(
+        uploader: &Arc<Uploader>,
+        gatherer: &Arc<Gatherer>,
+        target: Target,
+        riding: Riding,
+    ) -> Self {
+        let (uploader, gatherer) = (Arc::clone(uploader), Arc::clone(gatherer));
+        Self {
+            shared: Arc::new(Shared { uploader, gatherer, target, riding, id: OnceCell::new() }),
+            tasks: JoinSet::new(),
+            numbers: HashMap::new(),
+            under_way: BTreeMap::new(),
+            parts: BTreeMap::new(),
         }
     }
 
-    /// The first failure so far, without waiting.
-    pub fn failure(&mut self) -> Option<StoreError> {
-        while let Some(ended) = self.tasks.try_join_next() {
-            match joined(ended) {
-                Ok(part) => self.parts.push(part),
-                Err(error) => return Some(error),
+    /// Sends a part. Must be called inside a runtime, and not while that number is under way.
+    pub fn send(&mut self, number: u32, pieces: Vec<Piece>) {
+        let shared = Arc::clone(&self.shared);
+        self.spawn(number, async move { shared.send(number, pieces).await });
+    }
+
+    /// Has S3 copy bytes of an object into a part.
+    pub fn copy(&mut self, number: u32, object: ObjectRef, range: Range<u64>) {
+        let shared = Arc::clone(&self.shared);
+        self.spawn(number, async move { Ok(shared.copy(number, &object, range).await?) });
+    }
+
+    /// Whether that part is on its way.
+    #[must_use]
+    pub fn is_under_way(&self, number: u32) -> bool {
+        self.under_way.contains_key(&number)
+    }
+
+    /// Whether any part is on its way.
+    #[must_use]
+    pub fn is_busy(&self) -> bool {
+        !self.under_way.is_empty()
+    }
+
+    /// Whether that part was ever sent and did not fail.
+    #[must_use]
+    pub fn has(&self, number: u32) -> bool {
+        self.is_under_way(number) || self.parts.contains_key(&number)
+    }
+
+    /// Whether S3 has that part, and nothing of its number is on its way.
+    #[must_use]
+    pub fn has_arrived(&self, number: u32) -> bool {
+        !self.is_under_way(number) && self.parts.contains_key(&number)
+    }
+
+    /// Keeps memory reserved until that part has ended: of bytes that its task alone still has.
+    pub fn keep_memory(&mut self, number: u32, memory: HeldMemory) {
+        match self.under_way.get_mut(&number) {
+            Some(Some(kept)) => kept.merge(memory),
+            Some(none) => *none = Some(memory),
+            None => drop(memory),
+        }
+    }
+
+    /// The next part that has ended, without waiting.
+    pub fn try_arrival(&mut self) -> Option<(u32, VfsResult<()>)> {
+        let ended = self.tasks.try_join_next_with_id()?;
+        Some(self.ended(ended))
+    }
+
+    /// Waits for one more part to end; `None` when none is under way.
+    pub async fn arrival(&mut self) -> Option<(u32, VfsResult<()>)> {
+        let ended = self.tasks.join_next_with_id().await?;
+        Some(self.ended(ended))
+    }
+
+    /// Waits for these parts and makes them one object.
+    pub async fn complete(&mut self, numbers: &[u32], conditions: Conditions) -> VfsResult<ETag> {
+        while let Some((number, arrived)) = self.arrival().await {
+            if numbers.binary_search(&number).is_ok() {
+                arrived?;
             }
         }
-        None
-    }
-
-    /// Waits for one more part to arrive; `None` when none is under way.
-    pub async fn arrival(&mut self) -> Option<StoreResult<()>> {
-        let ended = self.tasks.join_next().await?;
-        Some(joined(ended).map(|part| self.parts.push(part)))
-    }
-
-    /// Waits for all parts and makes them one object. After a failure the upload must still be
-    /// aborted.
-    pub async fn complete(&mut self, conditions: Conditions) -> StoreResult<ETag> {
-        while let Some(arrival) = self.arrival().await {
-            arrival?;
+        let parts = numbers.iter().filter_map(|number| self.parts.get(number).cloned());
+        let parts: Vec<Part> = parts.collect();
+        if parts.len() < numbers.len() {
+            let message = "a part of the upload is missing";
+            return Err(StoreError::new(ErrorKind::Invalid, "InvalidPart", message).into());
         }
-        self.parts.sort_by_key(|part| part.number);
-        let (store, target) = (&self.shared.uploader.store, &self.shared.target);
+        let (uploader, target) = (&self.shared.uploader, &self.shared.target);
         let id = self.shared.id().await?;
         let complete = |conditions| {
             let options = CompleteMultipart { checksum: None, conditions };
-            store.complete_multipart(self.shared.upload(id), self.parts.clone(), options)
+            uploader.store.complete_multipart(self.shared.upload(id), parts.clone(), options)
         };
         let mut completed = complete(conditions.clone()).await;
         if is_unsupported(&completed) {
-            self.shared.uploader.check(target, &conditions).await?;
+            uploader.check(target, &conditions).await?;
             completed = complete(Conditions::default()).await;
         }
-        let expected = || multipart_etag(&self.parts);
-        self.shared.uploader.settle(target, completed, expected).await
+        let is_told = completed.is_ok();
+        let etag = uploader.settle(target, completed, || multipart_etag(&parts)).await?;
+        if !is_told {
+            // An earlier upload of the same bytes may have made the object, and this one be left.
+            self.abort_parts(id).await;
+        }
+        Ok(etag)
     }
 
     /// Stops the parts and has S3 forget those that arrived. A failure is logged: S3 keeps the
     /// parts then, until the bucket's lifecycle rule for incomplete uploads removes them.
     pub async fn abort(mut self) {
         self.tasks.shutdown().await;
-        let Some(id) = self.shared.id.get() else { return };
+        if let Some(id) = self.shared.id.get() {
+            self.abort_parts(id).await;
+        }
+    }
+
+    async fn abort_parts(&self, id: &str) {
         let upload = self.shared.upload(id);
-        if let Err(error) = self.shared.uploader.store.abort_multipart(upload).await {
+        let aborted = self.shared.uploader.store.abort_multipart(upload).await;
+        if let Err(error) = aborted
+            && error.kind != ErrorKind::NotFound
+        {
             tracing::warn!(key = %upload.key, upload = %id, %error, "upload could not be aborted");
         }
     }
 
-    fn take_number(&mut self) -> u32 {
-        self.next_number += 1;
-        self.next_number - 1
+    fn spawn(&mut self, number: u32, task: impl Future<Output = VfsResult<Part>> + Send + 'static) {
+        let task = self.tasks.spawn(task);
+        self.numbers.insert(task.id(), number);
+        self.under_way.insert(number, None);
+    }
+
+    fn ended(&mut self, ended: Result<(Id, VfsResult<Part>), JoinError>) -> (u32, VfsResult<()>) {
+        let (id, part) = match ended {
+            Ok(ended) => ended,
+            Err(error) => (error.id(), Err(panicked(&error))),
+        };
+        let number = self.numbers.remove(&id).unwrap_or_default();
+        drop(self.under_way.remove(&number));
+        // What S3 had under this number may be either of the two now.
+        self.parts.remove(&number);
+        (number, part.map(|part| drop(self.parts.insert(number, part))))
     }
 }
 
@@ -216,7 +348,8 @@ impl Shared {
         let target = &self.target;
         self.id
             .get_or_try_init(|| async {
-                let options = CreateMultipart::default();
+                let write = self.riding.write_options(Conditions::default());
+                let options = CreateMultipart { write, checksum: None };
                 self.uploader.store.create_multipart(&target.bucket, &target.key, options).await
             })
             .await
@@ -226,30 +359,21 @@ impl Shared {
         Upload { bucket: &self.target.bucket, key: &self.target.key, upload: id }
     }
 
-    async fn send(&self, number: u32, chunks: Vec<Bytes>) -> StoreResult<Part> {
+    async fn send(&self, number: u32, pieces: Vec<Piece>) -> VfsResult<Part> {
         let _turn = self.uploader.turn().await;
         let upload = self.upload(self.numbered_id(number).await?);
+        let gathered = self.gatherer.gather(pieces).await?;
         let part = UploadPart { upload, number, checksum: None };
-        self.uploader.store.upload_part(part, Payload::Chunks(chunks)).await
+        let payload = Payload::Chunks(gathered.chunks.clone());
+        Ok(self.uploader.store.upload_part(part, payload).await?)
     }
 
-    async fn copy(
-        &self,
-        number: u32,
-        base: &ObjectRef,
-        range: std::ops::Range<u64>,
-    ) -> StoreResult<Part> {
+    async fn copy(&self, number: u32, object: &ObjectRef, range: Range<u64>) -> StoreResult<Part> {
         let _turn = self.uploader.turn().await;
         let upload = self.upload(self.numbered_id(number).await?);
         let part = UploadPart { upload, number, checksum: None };
-        let source = CopySource {
-            bucket: base.bucket.to_string(),
-            key: base.key.to_string(),
-            version: None,
-            conditions: Conditions::matching(base.etag.clone()),
-        };
-        let range = Range::Span { start: range.start, end: range.end };
-        self.uploader.store.upload_part_copy(part, source, Some(range)).await
+        let range = StoreRange::Span { start: range.start, end: range.end };
+        self.uploader.store.upload_part_copy(part, copy_source(object), Some(range)).await
     }
 
     async fn numbered_id(&self, number: u32) -> StoreResult<&String> {
@@ -259,6 +383,20 @@ impl Shared {
         }
         self.id().await
     }
+}
+
+/// This version of an object and no other.
+fn copy_source(object: &ObjectRef) -> CopySource {
+    CopySource {
+        bucket: object.bucket.to_string(),
+        key: object.key.to_string(),
+        version: None,
+        conditions: Conditions::matching(object.etag.clone()),
+    }
+}
+
+fn panicked(error: &JoinError) -> VfsError {
+    StoreError::new(ErrorKind::Unavailable, "InternalError", error.to_string()).into()
 }
 
 fn is_unsupported(written: &StoreResult<Written>) -> bool {
@@ -273,10 +411,4 @@ fn is_met(conditions: &Conditions, there: Option<&ETag>) -> bool {
     };
     conditions.if_match.as_ref().is_none_or(matches)
         && !conditions.if_none_match.as_ref().is_some_and(matches)
-}
-
-fn joined(ended: Result<StoreResult<Part>, tokio::task::JoinError>) -> StoreResult<Part> {
-    ended.unwrap_or_else(|error| {
-        Err(StoreError::new(ErrorKind::Unavailable, "InternalError", error.to_string()))
-    })
 }

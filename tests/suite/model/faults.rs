@@ -368,11 +368,13 @@ impl Troubled {
     }
 
     /// Everything as the next mount has it once it has finished what was left.
-    async fn after_next_mount(&self) -> Snapshot {
+    async fn after_next_mount(self) -> Snapshot {
+        let Self { store, clock, client, state, .. } = self;
+        drop(client);
         tokio::time::advance(TTL * 3).await;
-        let next = mount_keeping(&self.store, &self.clock, self.state.path());
+        let next = mount_keeping(&store, &clock, state.path());
         next.vfs().recover().await;
-        assert_eq!(intents(self.state.path()), 0, "an intent is left");
+        assert_eq!(intents(state.path()), 0, "an intent is left");
         let now = next.all().await;
         next.check_nothing_left();
         now
@@ -392,16 +394,6 @@ fn check_all_or_nothing(before: &[(&str, Vec<u8>)], action: &Action, trouble: Tr
             fired = had_trouble;
             let becomes = world.tree.all();
             let context = format!("{action:?}, {trouble:?} at call {number}: told {told:?}");
-            let Troubled { store, clock, faulty, client, state, tree } = world;
-            drop((client, faulty));
-            let world = Troubled {
-                client: mount(&store, &clock),
-                faulty: Arc::new(Faulty::new(Arc::clone(&store))),
-                store,
-                clock,
-                state,
-                tree,
-            };
             let now = world.after_next_mount().await;
             match told {
                 Some(Ok(_)) => check_same(&now, &becomes, &context),

@@ -4,9 +4,11 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::FileExt;
 
+use pailfs::store::types::{CannedAcl, ObjectAttributes, Payload, Resource, WriteOptions};
 use rustix::io::Errno;
 
 use crate::mounted::{check_errno, mounted};
+use crate::support::runtime::block_on;
 use crate::support::servers::Kind;
 
 #[test]
@@ -265,4 +267,37 @@ fn objects_keep_their_bytes_on_seaweedfs_too() {
     mount.shell("seq 100000 > file && seq 100000 | cmp - file").ok();
     let expected: String = (1..=100_000).map(|number| format!("{number}\n")).collect();
     assert!(site.bucket.get("file") == Some(expected.into_bytes()));
+}
+
+#[test]
+fn what_belongs_to_an_object_stays_when_its_bytes_change() {
+    let (site, mount) = mounted();
+    let store = site.server().store();
+    let resource = Resource::object(&site.bucket.name, "file");
+    let options = WriteOptions {
+        attributes: ObjectAttributes {
+            content_type: Some("text/x-special".to_owned()),
+            metadata: [("some".to_owned(), "thing".to_owned())].into(),
+            ..ObjectAttributes::default()
+        },
+        tags: Some([("tag".to_owned(), "value".to_owned())].into()),
+        acl: Some(CannedAcl::PublicRead),
+        ..WriteOptions::default()
+    };
+    let body = Payload::from(bytes::Bytes::from_static(b"old"));
+    block_on(store.put_object(&site.bucket.name, "file", body, options)).expect("an object");
+    let kept = || {
+        let head = site.bucket.head("file").expect("the object");
+        let tags = block_on(store.get_tags(&resource)).expect("tags");
+        (head.attributes, tags, block_on(store.get_acl(&resource)).expect("an ACL"))
+    };
+    let before = kept();
+    for script in ["echo new > file", "echo more >> file", "truncate -s 3 file", "mv file moved"] {
+        mount.shell(script).ok();
+        if script.starts_with("mv") {
+            mount.shell("mv moved file").ok();
+        }
+        assert_eq!(kept(), before, "{script}");
+    }
+    assert_eq!(site.bucket.get("file").as_deref(), Some(b"new".as_slice()));
 }

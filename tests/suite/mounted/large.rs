@@ -1,5 +1,8 @@
 //! Files larger than one request.
 
+use std::fs::{File, OpenOptions};
+use std::io::Write;
+use std::os::unix::fs::FileExt;
 use std::process::Command;
 
 use crate::support::command::run;
@@ -93,4 +96,61 @@ fn the_size_of_parts_can_be_chosen() {
     mount.shell("head -c 12M /dev/zero > file").ok();
     let head = site.bucket.head("file").expect("the object");
     assert!(head.etag.as_str().ends_with("-3"), "{}", head.etag);
+}
+
+/// Bytes that are not the same everywhere.
+fn content(bytes: usize) -> Vec<u8> {
+    let mut content = vec![0; bytes];
+    fastrand::Rng::with_seed(3).fill(&mut content);
+    content
+}
+
+#[test]
+fn the_middle_of_a_large_file_is_changed() {
+    for kind in [Kind::Pailfs, Kind::Ministack] {
+        let site = Site::new(kind);
+        let mut expected = content(40 << 20);
+        site.bucket.put("file", &expected);
+        let mount = site.mount(&[]);
+        let file = OpenOptions::new().read(true).write(true).open(mount.path("file"));
+        let file = file.expect("the file");
+        for at in [0, (20 << 20) + 5, (40 << 20) - 1] {
+            expected[at..at + 1].copy_from_slice(b"X");
+            file.write_all_at(b"X", at as u64).expect("a write");
+        }
+        let mut middle = [0; 11];
+        file.read_exact_at(&mut middle, 20 << 20).expect("a read");
+        assert_eq!(middle[..], expected[20 << 20..(20 << 20) + 11]);
+        drop(file);
+        assert!(site.bucket.get("file") == Some(expected), "{kind:?}");
+        assert_eq!(site.bucket.uploads(), 0);
+        // Of five cells of 8 MiB, S3 has copied the two between those that were changed.
+        let head = site.bucket.head("file").expect("the object");
+        assert!(head.etag.as_str().ends_with("-5"), "{}", head.etag);
+    }
+}
+
+#[test]
+fn what_went_up_already_is_read_and_changed() {
+    let site = Site::new(Kind::Pailfs);
+    let mount = site.mount(&[]);
+    let mut expected = content(30 << 20);
+    let file = File::options().read(true).write(true).create_new(true).open(mount.path("file"));
+    let mut file = file.expect("a new file");
+    file.write_all(&expected).expect("writes");
+    let up = crate::support::wait::poll(std::time::Duration::from_secs(30), || {
+        (site.bucket.uploads() == 1).then_some(())
+    });
+    assert!(up.is_some(), "parts go up before the close");
+    for at in [3, (8 << 20) - 2, 17 << 20] {
+        expected[at..at + 4].copy_from_slice(b"anew");
+        file.write_all_at(b"anew", at as u64).expect("a write");
+    }
+    let mut read = vec![0; expected.len()];
+    file.read_exact_at(&mut read, 0).expect("a read");
+    assert!(read == expected, "before the close");
+    file.set_len(29 << 20).expect("a cut");
+    expected.truncate(29 << 20);
+    drop(file);
+    assert!(site.bucket.get("file") == Some(expected), "after it");
 }

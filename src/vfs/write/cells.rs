@@ -1,0 +1,106 @@
+//! Cells: the fixed grid by which a file is cut into the parts of an upload.
+//!
+//! Cell n is what part n carries, whatever happens to the rest of the file: a part that was sent
+//! is still right as long as its own cell is. Cells get larger towards the end of the file, so
+//! that S3's 10,000 parts hold any object while small files are cut finely enough to go up in
+//! parallel. Everything here is pure.
+
+use std::ops::Range;
+
+use crate::vfs::write::plan::{PART_BYTES_MAX, PART_BYTES_MIN};
+
+/// Every so many cells, cells get larger by the size of the first.
+const CELLS_PER_STEP: u32 = 64;
+/// Cells grow by this much at least, or those of the smallest size would not reach the largest
+/// object.
+const STEP_BYTES_MIN: u64 = 8 << 20;
+
+/// The grid.
+#[derive(Clone, Copy, Debug)]
+pub struct Cells {
+    first_bytes: u64,
+}
+
+/// One cell of the grid.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Cell {
+    /// That of its part, from 1. Beyond 10,000 there is no such part.
+    pub number: u32,
+    /// Of the file, also where the file ends inside or before.
+    pub range: Range<u64>,
+}
+
+impl Cells {
+    /// The grid whose first cells have about `first_bytes`, within S3's limits for parts.
+    #[must_use]
+    pub fn new(first_bytes: u64) -> Self {
+        Self { first_bytes: first_bytes.clamp(PART_BYTES_MIN, PART_BYTES_MAX) }
+    }
+
+    /// The size of the first cell: a file up to this size takes no multipart upload.
+    #[must_use]
+    pub fn first_bytes(&self) -> u64 {
+        self.first_bytes
+    }
+
+    /// The cell that an offset is in.
+    #[must_use]
+    pub fn at(&self, offset: u64) -> Cell {
+        let (mut step, mut start, mut number) = (0, 0, 1);
+        loop {
+            let bytes = self.bytes_in_step(step);
+            let end = start + bytes * u64::from(CELLS_PER_STEP);
+            if offset < end || number > u32::MAX - 2 * CELLS_PER_STEP {
+                let index = (offset - start) / bytes;
+                let start = start + index * bytes;
+                return Cell { number: number + index as u32, range: start..start + bytes };
+            }
+            (step, start, number) = (step + 1, end, number + CELLS_PER_STEP);
+        }
+    }
+
+    /// The cells that have bytes in common with a range, in order.
+    pub fn overlapping(self, range: Range<u64>) -> impl Iterator<Item = Cell> {
+        let mut at = range.start;
+        std::iter::from_fn(move || {
+            let cell = (at < range.end).then(|| self.at(at))?;
+            at = cell.range.end;
+            Some(cell)
+        })
+    }
+
+    fn bytes_in_step(&self, step: u64) -> u64 {
+        let growth = self.first_bytes.max(STEP_BYTES_MIN);
+        growth.saturating_mul(step).saturating_add(self.first_bytes).min(PART_BYTES_MAX)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::vfs::write::plan::{OBJECT_BYTES_MAX, PARTS_MAX};
+
+    #[test]
+    fn ten_thousand_cells_hold_the_largest_object() {
+        for first_bytes in [1, PART_BYTES_MIN, 8 << 20, 100 << 20, PART_BYTES_MAX] {
+            let last = Cells::new(first_bytes).at(OBJECT_BYTES_MAX - 1);
+            assert!(last.number <= PARTS_MAX, "{first_bytes}: {last:?}");
+        }
+    }
+
+    #[test]
+    fn cells_adjoin_and_none_is_smaller_or_larger_than_a_part_may_be() {
+        for first_bytes in [1, PART_BYTES_MIN, 8 << 20, PART_BYTES_MAX] {
+            let mut end = 0;
+            let cells = Cells::new(first_bytes);
+            for (index, cell) in cells.overlapping(0..OBJECT_BYTES_MAX).enumerate() {
+                assert_eq!((cell.number, cell.range.start), (index as u32 + 1, end));
+                let bytes = cell.range.end - cell.range.start;
+                assert!((PART_BYTES_MIN..=PART_BYTES_MAX).contains(&bytes));
+                assert_eq!(cells.at(cell.range.end - 1), cell);
+                end = cell.range.end;
+            }
+            assert!(end >= OBJECT_BYTES_MAX);
+        }
+    }
+}
