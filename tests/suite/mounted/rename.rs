@@ -130,11 +130,14 @@ fn a_directory_does_not_replace_what_holds_something() {
     let kept =
         renameat_with(CWD, mount.path("from"), CWD, mount.path("full"), RenameFlags::NOREPLACE);
     check_errno(kept.map_err(std::io::Error::from), Errno::EXIST);
-    let open = File::create(mount.path("from/open")).expect("a new file");
-    check_errno(rename("full", "from"), Errno::NOTEMPTY);
-    drop(open);
-    mount.shell("rm -f from/open").ok();
     assert_eq!(site.bucket.keys(), keys);
+    // What is only here so far counts too.
+    fs::create_dir(mount.path("to")).expect("a directory");
+    let mut open = File::create(mount.path("to/open")).expect("a new file");
+    open.write_all(b"open").expect("a write");
+    check_errno(rename("from", "to"), Errno::NOTEMPTY);
+    open.sync_all().expect("fsync");
+    assert_eq!(site.bucket.keys(), ["file", "from/file", "full/other", "to/", "to/open"]);
 }
 
 #[test]
