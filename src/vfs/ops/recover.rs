@@ -10,6 +10,7 @@ use std::time::{Duration, SystemTime};
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 
+use crate::store::types::ObjectAttributes;
 use crate::vfs::Vfs;
 use crate::vfs::error::{VfsError, VfsResult};
 use crate::vfs::journal::{Intent, Journal, Left, Record, Spot, from_ms};
@@ -109,6 +110,9 @@ impl Vfs {
         loop {
             self.check_writable()?;
             let (objects, next) = self.page_below(&halfway.from, continuation).await?;
+            if finished == Finished::default() && !objects.is_empty() {
+                self.keep_parent(&halfway.from).await?;
+            }
             let known = objects.into_iter().map(|object| {
                 let (etag, size) = (object.etag, object.size);
                 let last_modified = object.last_modified;
@@ -123,6 +127,21 @@ impl Vfs {
         self.forget_names(&halfway.from);
         self.forget_names(&halfway.to);
         Ok(finished)
+    }
+
+    /// Writes the marker of the directory that the old place is in, if nothing else is in it.
+    async fn keep_parent(&self, below: &Below) -> VfsResult<()> {
+        let Some(parent) = parent_of(below.prefix.as_str()) else { return Ok(()) };
+        let parent = DirPrefix::root(parent);
+        if self.is_root(&parent) || self.has_beside(&below.bucket, &parent, &below.prefix).await? {
+            return Ok(());
+        }
+        self.put_marker(&below.bucket, &parent, ObjectAttributes::default()).await
+    }
+
+    fn is_root(&self, directory: &DirPrefix) -> bool {
+        let root = self.inodes.get(Ino::ROOT).map(|root| root.place().location);
+        matches!(root, Ok(Location::Directory { prefix, .. }) if prefix == *directory)
     }
 
     async fn move_page(
@@ -221,6 +240,12 @@ impl Vfs {
     }
 }
 
+/// The directory that a directory is in; `None` for one in the root of its bucket.
+fn parent_of(prefix: &str) -> Option<&str> {
+    let path = prefix.strip_suffix('/')?;
+    path.rfind('/').map(|at| &path[..=at])
+}
+
 async fn take_left(journal: Journal) -> Left {
     let left = tokio::task::spawn_blocking(move || journal.take_left()).await;
     let left = match left {
@@ -275,6 +300,13 @@ mod tests {
     fn check(source: &Facts, there: &Facts, expected: bool) {
         let began = SystemTime::UNIX_EPOCH + Duration::from_millis(100_700);
         assert_eq!(is_copy_of(source, there, began), expected);
+    }
+
+    #[test]
+    fn a_directory_is_in_the_one_before_its_last_slash() {
+        assert_eq!(parent_of("a/b/c/"), Some("a/b/"));
+        assert_eq!(parent_of("a//"), Some("a/"));
+        assert_eq!(parent_of("a/"), None);
     }
 
     #[test]

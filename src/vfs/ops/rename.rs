@@ -206,7 +206,7 @@ impl Vfs {
         from: &Target,
         to: &Target,
     ) -> VfsResult<ObjectRef> {
-        let copied = copy_object(&self.store, from, to, Conditions::absent()).await;
+        let copied = self.copy_entry(from, to, Conditions::absent()).await;
         let error = match copied {
             Ok(copied) => return Ok(copied),
             Err(error) => error,
@@ -218,7 +218,7 @@ impl Vfs {
             // A server without conditions on copies.
             ErrorKind::Unsupported => match self.head(&to.bucket, &to.key).await? {
                 Some(_) => Err(taken()),
-                None => Ok(copy_object(&self.store, from, to, Conditions::default()).await?),
+                None => Ok(self.copy_entry(from, to, Conditions::default()).await?),
             },
             _ => Err(error.into()),
         }

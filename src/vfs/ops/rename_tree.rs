@@ -239,7 +239,10 @@ impl Vfs {
             names.has_marker() || names.has_other_than(&end.name, self.now(), self.ttl())
         };
         // The root of a mount is there whatever is in it.
-        if end.directory.ino == Ino::ROOT || stays || self.has_beside(bucket, prefix, end).await? {
+        if end.directory.ino == Ino::ROOT
+            || stays
+            || self.has_beside(bucket, prefix, &end.below.prefix).await?
+        {
             return Ok(());
         }
         self.put_marker(bucket, prefix, ObjectAttributes::default()).await?;
@@ -365,4 +368,25 @@ pub(crate) fn rest_of<'a>(key: &'a str, below: &Below) -> &'a str {
 fn intent(source: &TreeEnd, target: &TreeEnd, began_ms: u64, failed_ms: Option<u64>) -> Intent {
     let (from, to) = (source.intent_spot(), target.intent_spot());
     Intent::RenameDirectory { from, to, began_ms, failed_ms }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_new_name_over_1024_bytes_stops_the_rename() {
+        let mut survey = Survey::default();
+        assert!(survey.add(&"x".repeat(1000), 24).is_ok());
+        assert!(matches!(survey.add(&"x".repeat(1000), 25), Err(VfsError::NameTooLong)));
+    }
+
+    #[test]
+    fn the_key_that_is_the_prefix_itself_is_the_marker() {
+        let mut survey = Survey::default();
+        survey.add("sub/", 4).unwrap();
+        assert_eq!(survey, Survey { keys: 1, has_marker: false });
+        survey.add("", 4).unwrap();
+        assert_eq!(survey, Survey { keys: 2, has_marker: true });
+    }
 }

@@ -240,7 +240,7 @@ impl Client {
         self.vfs.rename(source, target, Replace::Allowed).await.map(|()| Vec::new())
     }
 
-    async fn list(&self, path: &str) -> Result<Vec<u8>, VfsError> {
+    pub(super) async fn list(&self, path: &str) -> Result<Vec<u8>, VfsError> {
         let mut walk = self.walk(path).await?;
         let ino = if path.is_empty() {
             Ino::ROOT

@@ -18,7 +18,7 @@ use pailfs::store::faulty::{Faulty, When};
 use pailfs::store::types::{ListUploads, Payload, WriteOptions};
 use pailfs::vfs::Vfs;
 use pailfs::vfs::options::Options;
-use pailfs::vfs::types::Source;
+use pailfs::vfs::types::{Privilege, Source};
 use rustix::io::Errno;
 
 use crate::model::client::Client;
@@ -323,6 +323,8 @@ struct Troubled {
     client: Client,
     state: tempfile::TempDir,
     tree: Tree,
+    /// The call that meets trouble.
+    call: usize,
 }
 
 impl Troubled {
@@ -341,7 +343,7 @@ impl Troubled {
         let state = tempfile::tempdir().expect("a temporary directory");
         let through = Arc::clone(&faulty) as Arc<dyn ObjectStore>;
         let client = mount_keeping(&through, &clock, state.path());
-        Self { store, clock, faulty, client, state, tree }
+        Self { store, clock, faulty, client, state, tree, call: usize::MAX }
     }
 
     /// What the program is told, `None` where it is told nothing; and whether there was trouble.
@@ -352,6 +354,7 @@ impl Troubled {
         trouble: Trouble,
     ) -> (Option<Outcome>, bool) {
         let call = self.faulty.calls().len() + number;
+        self.call = call;
         match trouble {
             Trouble::Fails(when) => {
                 let lost = StoreError::new(ErrorKind::Forbidden, "AccessDenied", "on purpose");
@@ -367,12 +370,18 @@ impl Troubled {
         (told, had_trouble)
     }
 
+    fn failed_call(&self) -> Option<&'static str> {
+        self.faulty.calls().get(self.call).map(|(operation, _)| *operation)
+    }
+
     /// Everything as the next mount has it once it has finished what was left.
-    async fn after_next_mount(&self) -> Snapshot {
+    async fn after_next_mount(self) -> Snapshot {
+        let Self { store, clock, client, state, .. } = self;
+        drop(client);
         tokio::time::advance(TTL * 3).await;
-        let next = mount_keeping(&self.store, &self.clock, self.state.path());
+        let next = mount_keeping(&store, &clock, state.path());
         next.vfs().recover().await;
-        assert_eq!(intents(self.state.path()), 0, "an intent is left");
+        assert_eq!(intents(state.path()), 0, "an intent is left");
         let now = next.all().await;
         next.check_nothing_left();
         now
@@ -392,16 +401,6 @@ fn check_all_or_nothing(before: &[(&str, Vec<u8>)], action: &Action, trouble: Tr
             fired = had_trouble;
             let becomes = world.tree.all();
             let context = format!("{action:?}, {trouble:?} at call {number}: told {told:?}");
-            let Troubled { store, clock, faulty, client, state, tree } = world;
-            drop((client, faulty));
-            let world = Troubled {
-                client: mount(&store, &clock),
-                faulty: Arc::new(Faulty::new(Arc::clone(&store))),
-                store,
-                clock,
-                state,
-                tree,
-            };
             let now = world.after_next_mount().await;
             match told {
                 Some(Ok(_)) => check_same(&now, &becomes, &context),
@@ -442,7 +441,13 @@ async fn write_on_in_a_renamed_directory(number: usize, when: When) -> bool {
     let wrote =
         world.client.vfs().write(fh, 7, Bytes::from_static(b"second"), Privilege::Kept).await;
     wrote.unwrap_or_else(|error| panic!("{context}: {error}"));
-    assert_eq!(world.client.end(fh).await, Ok(Vec::new()), "{context}");
+    let closed = world.client.end(fh).await;
+    // What was put there and never acknowledged looks like somebody else's file.
+    let is_unsure = world.failed_call() == Some("put_object") && when == When::After;
+    if is_unsure && closed == Err(Errno::STALE) {
+        return had_trouble;
+    }
+    assert_eq!(closed, Ok(Vec::new()), "{context}");
 
     tokio::time::advance(TTL).await;
     let places = ["dir/sub/open", "new/sub/open"];

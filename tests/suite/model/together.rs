@@ -94,3 +94,44 @@ fn what_is_written_while_a_file_is_renamed_is_under_its_new_name() {
         assert_eq!(page.expect("a listing").objects.len(), 1);
     });
 }
+
+#[test]
+fn what_is_made_while_its_directory_is_renamed_goes_with_it() {
+    in_virtual_time(async {
+        let (store, client) = mounted_with(&["dir/a", "dir/b"]).await;
+        let made = client.begin("dir/made", b"made").await;
+        let (renamed, ended, late) = tokio::join!(
+            client.rename("dir", "new"),
+            client.end(made),
+            client.write("dir/late", b"late"),
+        );
+        renamed.expect("a rename");
+        ended.expect("a close");
+        let mut expected = vec!["new/a", "new/b"];
+        // It was made before its directory had another name, or not at all.
+        if late.is_ok() {
+            expected.push("new/late");
+        }
+        expected.push("new/made");
+        let page = store.list_objects(BUCKET, pailfs::store::types::ListObjects::default()).await;
+        let keys: Vec<_> = page.expect("a listing").objects.into_iter().map(|o| o.key).collect();
+        assert_eq!(keys, expected);
+        assert_eq!(client.read("new/made").await.expect("the file"), b"made");
+    });
+}
+
+#[test]
+fn a_directory_of_more_than_one_round_is_renamed() {
+    const FILES: usize = 12_345;
+    in_virtual_time(async {
+        let names: Vec<String> = (0..FILES).map(|number| format!("dir/{number:05}")).collect();
+        let names: Vec<&str> = names.iter().map(String::as_str).collect();
+        let (_store, client) = mounted_with(&names).await;
+        client.rename("dir", "new").await.expect("a rename");
+        let all = client.list("").await.expect("the root");
+        assert_eq!(all, b"new");
+        let all = client.list("new").await.expect("a directory");
+        assert_eq!(all.split(|byte| *byte == b'\n').count(), FILES);
+        assert_eq!(client.read("new/12344").await.expect("the last file"), b"ten bytes.");
+    });
+}

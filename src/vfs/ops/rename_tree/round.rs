@@ -5,14 +5,17 @@ use std::sync::Arc;
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 
-use crate::store::error::{ErrorKind, StoreError};
-use crate::store::types::{Conditions, DeleteObject, ListObjects, ListedObject, ObjectIdentifier};
+use crate::store::error::{ErrorKind, StoreError, StoreResult};
+use crate::store::types::{
+    Conditions, DeleteObject, HeadObject, ListObjects, ListedObject, ObjectIdentifier, Payload,
+    WriteOptions,
+};
 use crate::vfs::Vfs;
 use crate::vfs::error::{VfsError, VfsResult};
 use crate::vfs::namespace::directory::Facts;
 use crate::vfs::namespace::names::DirPrefix;
 use crate::vfs::ops::recover::is_copy_of;
-use crate::vfs::ops::rename_tree::{REQUESTS_MAX, Run, TreeEnd, rest_of};
+use crate::vfs::ops::rename_tree::{REQUESTS_MAX, Run, rest_of};
 use crate::vfs::types::ObjectRef;
 use crate::vfs::write::copy::copy_object;
 use crate::vfs::write::upload::Target;
@@ -168,9 +171,35 @@ impl Run<'_> {
 }
 
 impl Vfs {
+    /// Copies an object, also a marker where the server copies only what has bytes.
+    pub(crate) async fn copy_entry(
+        &self,
+        from: &Target,
+        to: &Target,
+        conditions: Conditions,
+    ) -> StoreResult<ObjectRef> {
+        let error = match copy_object(&self.store, from, to, conditions.clone()).await {
+            Ok(object) => return Ok(object),
+            Err(error) => error,
+        };
+        if error.kind != ErrorKind::NotFound || !from.key.ends_with('/') {
+            return Err(error);
+        }
+        let options = HeadObject::default();
+        let head = self.store.head_object(&from.bucket, &from.key, options).await?;
+        if head.size > 0 {
+            return Err(error);
+        }
+        let attributes = head.attributes;
+        let options = WriteOptions { attributes, conditions, ..WriteOptions::default() };
+        let put = self.store.put_object(&to.bucket, &to.key, Payload::empty(), options).await?;
+        let (bucket, key) = (to.bucket.clone(), to.key.clone());
+        Ok(ObjectRef { bucket, key, etag: put.etag, size: 0 })
+    }
+
     /// Copies an object; `None` where it is no longer there.
     async fn copy_if_there(&self, from: &Target, to: &Target) -> VfsResult<Option<ObjectRef>> {
-        let error = match copy_object(&self.store, from, to, Conditions::default()).await {
+        let error = match self.copy_entry(from, to, Conditions::default()).await {
             Ok(object) => return Ok(Some(object)),
             Err(error) => error,
         };
@@ -237,11 +266,11 @@ impl Vfs {
     }
 
     /// Whether anything is in a directory beside the subdirectory that leaves.
-    pub(super) async fn has_beside(
+    pub(crate) async fn has_beside(
         &self,
         bucket: &str,
         prefix: &DirPrefix,
-        leaving: &TreeEnd,
+        leaving: &DirPrefix,
     ) -> VfsResult<bool> {
         let options = ListObjects {
             prefix: prefix.as_str().to_owned(),
@@ -250,7 +279,7 @@ impl Vfs {
             ..ListObjects::default()
         };
         let page = self.store.list_objects(bucket, options).await?;
-        let leaving = leaving.below.prefix.as_str();
+        let leaving = leaving.as_str();
         Ok(!page.objects.is_empty() || page.prefixes.iter().any(|prefix| prefix != leaving))
     }
 }
