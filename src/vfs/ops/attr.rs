@@ -82,7 +82,7 @@ impl Vfs {
         }
         let _pass = self.moves.pass(Purpose::Look, &[&inode]).await;
         let (known, ttl) = self.facts(&inode).await?;
-        Ok(Entry { attr: self.attr(&inode, &known), ttl })
+        Ok(self.entry(&inode, &known, ttl))
     }
 
     pub async fn setattr(
@@ -109,6 +109,14 @@ impl Vfs {
             }
         }
         self.getattr(ino, fh).await
+    }
+
+    /// What the kernel is told of an inode of which this is known.
+    pub(crate) fn entry(&self, inode: &Inode, known: &Known, ttl: Duration) -> Entry {
+        let attr = self.attr(inode, known);
+        // A write may drop these bits, and the kernel does not look at the mode again then.
+        let may_drop = inode.kind == Kind::File && attr.mode & (SET_USER_ID | SET_GROUP_ID) != 0;
+        Entry { attr, ttl: if may_drop { Duration::ZERO } else { ttl } }
     }
 
     /// What `stat` tells of an inode of which this is known.
@@ -193,7 +201,7 @@ impl Vfs {
             Err(_) => None,
         };
         let known = known.unwrap_or_else(Known::directory);
-        Ok(Entry { attr: self.attr(inode, &known), ttl: self.ttl() })
+        Ok(self.entry(inode, &known, self.ttl()))
     }
 
     /// The root of a mounted prefix may have a marker; it is looked at once.

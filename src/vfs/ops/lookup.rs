@@ -101,7 +101,7 @@ impl Vfs {
         let location = location(found)?;
         let kind = found.known.kind();
         let inode = self.inodes.enter(directory.ino, &found.name, kind, location);
-        Some(Entry { attr: self.attr(&inode, &found.known), ttl: found.ttl })
+        Some(self.entry(&inode, &found.known, found.ttl))
     }
 
     pub(crate) async fn ask(

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use crate::store::error::{ErrorKind, StoreResult};
+use crate::store::error::{ErrorKind, StoreError, StoreResult};
 use crate::store::types::{
     Conditions, CreateBucket, ETag, HeadObject, ObjectAttributes, Payload, WriteOptions,
 };
@@ -21,7 +21,7 @@ use crate::vfs::namespace::posix::{self, Posix};
 use crate::vfs::ops::lookup::{Found, Meaning, may_be_bucket};
 use crate::vfs::ops::moves::Purpose;
 use crate::vfs::types::{Creation, Entry, Ino, Kind, ObjectRef, Special};
-use crate::vfs::write::copy::rewrite_attributes;
+use crate::vfs::write::copy::{look, put_acl, rewrite_attributes};
 use crate::vfs::write::upload::Target;
 
 /// `S_ISGID` of a directory: what is made in it gets its group.
@@ -165,6 +165,9 @@ impl Vfs {
         match rewrite_attributes(&self.store, marker, &mut plan).await {
             Ok(_) => return Ok(()),
             Err(error) if error.kind == ErrorKind::NotFound => {}
+            Err(error) if error.kind == ErrorKind::Precondition => {
+                return self.rewrite_marker(marker, &mut plan, error).await;
+            }
             Err(error) => return Err(error.into()),
         }
         let content_type = Some(content_type::DIRECTORY_MARKER.to_owned());
@@ -172,6 +175,29 @@ impl Vfs {
         plan(&mut attributes);
         self.put_new(&marker.bucket, &marker.key, Bytes::new(), attributes).await?;
         Ok(())
+    }
+
+    /// There are servers whose markers never meet a condition; where a marker is empty, writing
+    /// it anew comes to the same.
+    async fn rewrite_marker(
+        &self,
+        marker: &Target,
+        plan: impl FnOnce(&mut ObjectAttributes),
+        refused: StoreError,
+    ) -> VfsResult<()> {
+        let (head, mut kept) = look(&self.store, marker).await?;
+        if head.size > 0 {
+            return Err(refused.into());
+        }
+        plan(&mut kept.attributes);
+        let options = WriteOptions {
+            attributes: kept.attributes,
+            tags: kept.tags,
+            ..WriteOptions::default()
+        };
+        let Target { bucket, key } = marker;
+        self.store.put_object(bucket, key, Payload::empty(), options).await?;
+        Ok(put_acl(&self.store, marker, kept.acl.as_ref()).await?)
     }
 
     /// Takes note of a name that this mount has made, and enters it.
