@@ -5,4 +5,5 @@ mod conformance;
 mod faults;
 mod model;
 mod mounted;
+mod suites;
 mod support;
