@@ -142,7 +142,8 @@ impl Vfs {
             size,
             mtime,
             atime: posix.atime.unwrap_or(mtime),
-            ctime: changed_at.max(posix.ctime).unwrap_or(modified),
+            // An object is made anew by every change, also where its metadata were copied.
+            ctime: changed_at.max(posix.ctime).max(Some(modified)).unwrap_or(modified),
             mode: posix.mode.unwrap_or(mode),
             uid: posix.uid.unwrap_or(self.options.uid),
             gid: posix.gid.unwrap_or(self.options.gid),

@@ -92,7 +92,7 @@ impl Vfs {
         let open = Arc::clone(&opening.file);
         open.begin(Draft::empty(&self.drafting, target, None, kept), None);
         open.note_facts(facts);
-        let fh = opening.done(FileHandle::new(open, how, None));
+        let fh = opening.done(FileHandle::of_made(open, how));
         Ok((entry, opened(fh, how)))
     }
 
@@ -143,7 +143,7 @@ impl Vfs {
     /// its failure can only be logged.
     pub async fn release(&self, fh: Fh) -> VfsResult<()> {
         let handle = self.handles.remove_file(fh)?;
-        let ended = if handle.how.write { self.end_writing(&handle.file).await } else { Ok(()) };
+        let ended = if handle.is_writer { self.end_writing(&handle.file).await } else { Ok(()) };
         self.handles.close(handle.file.inode.ino);
         ended
     }

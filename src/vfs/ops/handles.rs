@@ -185,6 +185,8 @@ impl OpenFile {
 pub struct FileHandle {
     pub file: Arc<OpenFile>,
     pub how: OpenHow,
+    /// It counts as a writer: one that made the file does, whatever it was opened for.
+    pub is_writer: bool,
     reading: Mutex<Reading>,
 }
 
@@ -199,7 +201,12 @@ impl FileHandle {
     pub fn new(file: Arc<OpenFile>, how: OpenHow, reading: Option<ReadHandle>) -> Self {
         let (_, commits) = file.committed();
         let reading = Reading { handle: reading.map(Arc::new), commits };
-        Self { file, how, reading: Mutex::new(reading) }
+        Self { file, how, is_writer: how.write, reading: Mutex::new(reading) }
+    }
+
+    /// Of a file that this open has made.
+    pub fn of_made(file: Arc<OpenFile>, how: OpenHow) -> Self {
+        Self { is_writer: true, ..Self::new(file, how, None) }
     }
 
     /// What to read from; `reopen` makes it where this mount has committed another version.

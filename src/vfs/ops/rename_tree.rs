@@ -18,7 +18,7 @@ use crate::store::types::{DeleteObject, ListObjects, ListedObject, ObjectAttribu
 use crate::vfs::Vfs;
 use crate::vfs::error::{VfsError, VfsResult};
 use crate::vfs::journal::{Intent, Record, Spot, from_ms, to_ms};
-use crate::vfs::namespace::directory::{Facts, Known};
+use crate::vfs::namespace::directory::{DirectoryFacts, Facts, Known};
 use crate::vfs::namespace::inode::{Below, Inode, Location};
 use crate::vfs::namespace::names::KEY_BYTES_MAX;
 use crate::vfs::ops::handles::OpenFile;
@@ -193,7 +193,11 @@ impl Vfs {
             self.follow_name(&moved);
         }
         let known = source.directory.names().last_known(&source.name).cloned();
-        let known = known.unwrap_or_else(Known::directory);
+        let made_at = Some(self.clock.wall());
+        let known = match known {
+            Some(Known::Directory(facts)) => Known::Directory(DirectoryFacts { made_at, ..facts }),
+            Some(Known::File(_) | Known::Absent) | None => Known::directory(),
+        };
         source.directory.names().unpin(&source.name, Known::Absent, Some(now));
         source.directory.note_changed(self.clock.wall());
         target.directory.names().unpin(&target.name, known, Some(now));

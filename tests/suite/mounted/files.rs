@@ -3,6 +3,7 @@
 use std::fs::{self, File, OpenOptions};
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::FileExt;
+use std::time::Duration;
 
 use pailfs::store::types::{CannedAcl, ObjectAttributes, Payload, Resource, WriteOptions};
 use rustix::io::Errno;
@@ -10,6 +11,10 @@ use rustix::io::Errno;
 use crate::mounted::{check_errno, mounted};
 use crate::support::runtime::block_on;
 use crate::support::servers::Kind;
+use crate::support::wait::until;
+
+/// An empty file goes to S3 shortly after its close.
+const SEEN: Duration = Duration::from_secs(20);
 
 #[test]
 fn a_file_is_an_object_of_the_same_bytes() {
@@ -301,4 +306,16 @@ fn what_belongs_to_an_object_stays_when_its_bytes_change() {
         assert_eq!(kept(), before, "{script}");
     }
     assert_eq!(site.bucket.get("file").as_deref(), Some(b"new".as_slice()));
+}
+
+#[test]
+fn a_file_that_was_made_only_to_be_read_is_there() {
+    let (site, mount) = mounted();
+    let script = "import os
+os.close(os.open('file', os.O_RDONLY | os.O_CREAT, 0o600))
+assert os.stat('file').st_mode & 0o777 == 0o600
+os.chmod('file', 0o640)";
+    mount.shell(&format!("python3 -c \"{script}\"")).ok();
+    until("the file is in S3", SEEN, || site.bucket.get("file").is_some());
+    assert_eq!(site.mount(&[]).shell("stat -c '%a %s' file").ok(), "640 0\n");
 }
