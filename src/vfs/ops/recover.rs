@@ -177,6 +177,8 @@ impl Vfs {
                 Err(error) => failure = failure.or(Some(error)),
             }
         }
+        // Some servers keep a directory whose marker went before what was in it.
+        to_remove.sort_unstable_by(|one, other| other.cmp(one));
         for removal in self.remove_keys(&halfway.from.bucket, &to_remove).await {
             match removal {
                 Ok(()) => finished.moved += 1,

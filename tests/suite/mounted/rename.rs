@@ -83,6 +83,7 @@ fn a_directory_is_renamed_with_all_that_is_in_it() {
     for kind in [Kind::Pailfs, Kind::Seaweedfs] {
         let site = Site::new(kind);
         let mount = site.mount(&[]);
+        mount.shell("mkdir -p old/sub/deep old/empty").ok();
         let key = |number: usize| match number % 3 {
             0 => format!("{number:04}"),
             1 => format!("sub/{number:04}"),
@@ -91,7 +92,7 @@ fn a_directory_is_renamed_with_all_that_is_in_it() {
         for number in 0..3000 {
             site.bucket.put(&format!("old/{}", key(number)), number.to_string());
         }
-        mount.shell("mkdir old/empty && echo beside > old-beside").ok();
+        mount.shell("echo beside > old-beside").ok();
         fs::rename(mount.path("old"), mount.path("new")).expect("a rename");
         check_errno(fs::metadata(mount.path("old")), Errno::NOENT);
         assert_eq!(mount.names(""), ["new", "old-beside"], "{kind:?}");

@@ -74,6 +74,8 @@ impl Run<'_> {
     /// Removes all that was copied under its old name.
     pub(super) async fn remove_round(&mut self) -> VfsResult<()> {
         self.point_readers().await?;
+        // Some servers keep a directory whose marker went before what was in it.
+        self.round.sort_unstable_by(|one, other| other.rest.cmp(&one.rest));
         let source = self.source;
         let key = |attempt: &Attempt| source.target(&attempt.rest).key;
         let keys: Vec<Arc<str>> = self.round.iter().map(key).collect();
