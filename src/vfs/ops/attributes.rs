@@ -5,6 +5,7 @@
 //! object is a file or a symbolic link, is asked before the name is told. Where they are kept is
 //! `namespace::directory`'s decision, how they are spelt `namespace::posix`'s.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -93,12 +94,12 @@ impl Vfs {
             return items;
         }
         let asked = self.ask_attributes(directory, uncertain).await;
-        let mut asked: std::collections::HashMap<_, _> = asked.into_iter().collect();
+        let mut asked: HashMap<_, _> = asked.into_iter().collect();
         for (name, known) in &mut items {
-            match asked.remove(name) {
-                Some(Ok(now_known)) => *known = now_known,
-                // The listing has told that it is there; who wants more meets the failure.
-                Some(Err(_)) | None => {}
+            // Where it failed, the listing has told that it is there; who wants more meets the
+            // failure.
+            if let Some(Ok(now_known)) = asked.remove(name) {
+                *known = now_known;
             }
         }
         items.retain(|(_, known)| *known != Known::Absent);
