@@ -66,15 +66,13 @@ impl Asked {
             Self::Settled(posix) | Self::Fresh(posix) => Some(posix),
         }
     }
-}
 
-impl Asked {
-    /// Of an object that is new, but says the same.
+    /// Of the same thing under another name since `at`.
     #[must_use]
-    pub fn unsettled(self) -> Self {
-        match self {
-            Self::NotYet => Self::NotYet,
-            Self::Settled(posix) | Self::Fresh(posix) => Self::Fresh(posix),
+    pub fn renamed(&self, at: SystemTime) -> Self {
+        match self.posix() {
+            None => Self::NotYet,
+            Some(posix) => Self::Fresh(Arc::new(Posix { ctime: Some(at), ..Posix::clone(posix) })),
         }
     }
 }

@@ -13,6 +13,7 @@ use crate::vfs::error::{VfsError, VfsResult};
 use crate::vfs::namespace::directory::{Asked, DirectoryFacts, Facts, Known};
 use crate::vfs::namespace::inode::{Inode, Location};
 use crate::vfs::namespace::posix::{self, Dialect, Posix};
+use crate::vfs::ops::attributes::SETTLING;
 use crate::vfs::ops::handles::OpenFile;
 use crate::vfs::ops::moves::Purpose;
 use crate::vfs::types::{Attr, Caller, Entry, Fh, Ino, Kind, OpenHow, Privilege, SetAttr};
@@ -62,6 +63,17 @@ pub fn plan_change(
         mtime: change.mtime.or(before.mtime),
         ctime: Some(now),
         ..before.clone()
+    }
+}
+
+/// When a thing was changed last, by its metadata and by when its object was made: every change
+/// makes it anew, but metadata may have been copied from what it was before.
+#[must_use]
+pub fn plan_ctime(said: Option<SystemTime>, modified: SystemTime) -> SystemTime {
+    match said {
+        Some(said) if modified.duration_since(said).is_ok_and(|later| later > SETTLING) => modified,
+        Some(said) => said,
+        None => modified,
     }
 }
 
@@ -142,8 +154,7 @@ impl Vfs {
             size,
             mtime,
             atime: posix.atime.unwrap_or(mtime),
-            // An object is made anew by every change, also where its metadata were copied.
-            ctime: changed_at.max(posix.ctime).max(Some(modified)).unwrap_or(modified),
+            ctime: changed_at.unwrap_or_else(|| plan_ctime(posix.ctime, modified)),
             mode: posix.mode.unwrap_or(mode),
             uid: posix.uid.unwrap_or(self.options.uid),
             gid: posix.gid.unwrap_or(self.options.gid),
@@ -421,6 +432,15 @@ mod tests {
             ..Posix::default()
         };
         assert_eq!(after, expected);
+    }
+
+    #[test]
+    fn an_object_that_was_made_long_after_it_says_has_changed_since() {
+        let at = |seconds| SystemTime::UNIX_EPOCH + Duration::from_secs(seconds);
+        assert_eq!(plan_ctime(Some(at(10)), at(11)), at(10));
+        assert_eq!(plan_ctime(Some(at(10)), at(20)), at(20));
+        assert_eq!(plan_ctime(Some(at(30)), at(20)), at(30));
+        assert_eq!(plan_ctime(None, at(20)), at(20));
     }
 
     #[test]

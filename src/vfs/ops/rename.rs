@@ -254,7 +254,7 @@ impl Vfs {
             etag: object.etag.clone(),
             size: object.size,
             last_modified: self.clock.wall(),
-            posix: written.unwrap_or_else(|| from.posix.clone()).unsettled(),
+            posix: written.unwrap_or_else(|| from.posix.clone()).renamed(self.clock.wall()),
         };
         let location = Location::File {
             bucket: Arc::clone(&to.target.bucket),

@@ -357,7 +357,7 @@ impl Run<'_> {
     /// The file is this object now.
     fn note_object(&self, open: &OpenFile, object: ObjectRef) -> Facts {
         let last_modified = self.vfs.clock.wall();
-        let posix = open.last_facts().map(|facts| facts.posix.unsettled()).unwrap_or_default();
+        let posix = open.last_facts().map(|facts| facts.posix).unwrap_or_default();
         let facts = Facts { etag: object.etag.clone(), size: object.size, last_modified, posix };
         open.note_committed(object, facts.clone());
         facts
