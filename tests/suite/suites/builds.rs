@@ -41,25 +41,34 @@ make --quiet --jobs=4 && test \"$(./program)\" = 230",
         script: "
 cd c && echo '#define BASE 2' > include/base.h
 sed -i 's/#define BASE 1/#include \"base.h\"/' include/all.h
-make --jobs=4 | grep -c 'cc -g' | grep -q '^21$'
+make --jobs=4 | grep -c 'cc -g' | has '^21$'
 test \"$(./program)\" = 250 && make --question
-touch f7.c && make | grep -c 'cc -g' | grep -q '^1$' && make --question",
+touch f7.c && make | grep -c 'cc -g' | has '^1$' && make --question",
     },
     Step {
         name: "a running program is not written to",
         script: "
-cd c && cp /bin/sleep sleeper && ./sleeper 30 & sleeping=$!
-trap 'kill $sleeping' EXIT
-until test \"$(readlink /proc/$sleeping/exe)\" = \"$MOUNT/c/sleeper\"; do :; done
-refused cp --remove-destination --no-target-directory /nonexistent c/sleeper 2>/dev/null
-echo x 2>/dev/null > c/sleeper && { echo 'no ETXTBSY'; exit 1; }
-cp --remove-destination /bin/true c/sleeper && c/sleeper && kill -0 $sleeping",
+cd c && cp /bin/sleep sleeper
+/usr/bin/python3 - <<'END'
+import errno, os, subprocess
+# Popen returns once the program has replaced the child.
+with subprocess.Popen(['./sleeper', '100']) as sleeping:
+    try:
+        open('sleeper', 'r+')
+        raise SystemExit('a running program was opened for writing')
+    except OSError as error:
+        assert error.errno == errno.ETXTBSY, error
+    subprocess.run(['cp', '--remove-destination', '/bin/true', 'sleeper'], check=True)
+    subprocess.run(['./sleeper'], check=True)
+    assert sleeping.poll() is None
+    sleeping.kill()
+END",
     },
     Step {
         name: "static and shared libraries",
         script: "
 cd c && ar rcs libf.a f*.o && cc -o static main.o libf.a && test \"$(./static)\" = 250
-ar t libf.a | wc -l | grep -q '^20$'
+ar t libf.a | wc -l | has '^20$'
 cc -shared -fPIC -Iinclude -o libf.so f*.c && cc -o dynamic main.o -L. -lf -Wl,-rpath,.
 test \"$(./dynamic)\" = 250 && strip dynamic && test \"$(./dynamic)\" = 250
 /usr/bin/python3 -c 'import ctypes; assert ctypes.CDLL(\"./libf.so\").f1(1) == 4'",
@@ -70,7 +79,7 @@ test \"$(./dynamic)\" = 250 && strip dynamic && test \"$(./dynamic)\" = 250
 mkdir -p package/inner && cd package
 echo 'from .inner import value' > __init__.py && echo 'value = 7' > inner/__init__.py && cd ..
 test \"$(/usr/bin/python3 -c 'import package; print(package.value)')\" = 7
-find package -name '*.pyc' | wc -l | grep -q '^2$'
+find package -name '*.pyc' | wc -l | has '^2$'
 before=$(stat -c %Y.%i package/__pycache__/*.pyc)
 /usr/bin/python3 -c 'import package' && test \"$(stat -c %Y.%i package/__pycache__/*.pyc)\" = \"$before\"
 mkdir app && echo 'print(\"zipped\")' > app/__main__.py && /usr/bin/python3 -m zipapp app

@@ -11,8 +11,9 @@ use crate::suites::report::{Failure, Report};
 
 const LIST: &str = include_str!("expected.txt");
 
-/// Failures that are shown with what the suite said; of more, only the names.
+/// Failures that are shown with all we kept of what the suite said; of more, only the start.
 const TOLD_MAX: usize = 25;
+const LINES_OF_MORE: usize = 2;
 
 /// A line of the list.
 #[derive(Debug, Eq, PartialEq)]
@@ -42,11 +43,8 @@ fn plan_complaints(listed: Vec<Line>, failures: &[Failure]) -> String {
     unmet.retain(|case, _| !failed.contains(case.as_str()));
     let mut text = String::new();
     for (index, Failure { case, told }) in new.iter().enumerate() {
-        let told = if index < TOLD_MAX {
-            format!("\n    {}", told.replace('\n', "\n    "))
-        } else {
-            String::new()
-        };
+        let lines = if index < TOLD_MAX { usize::MAX } else { LINES_OF_MORE };
+        let told: String = told.lines().take(lines).map(|line| format!("\n    {line}")).collect();
         writeln!(text, "failed: {case}{told}").expect("text in memory");
     }
     for (case, reason) in unmet {

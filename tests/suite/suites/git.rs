@@ -56,7 +56,7 @@ test -z \"$(git status --porcelain)\"",
 cd work
 echo more >> src/1/deep/1.txt && rm src/2/deep/2.txt && touch new
 test \"$(git status --porcelain | sort | tr '\\n' ,)\" = ' D src/2/deep/2.txt, M src/1/deep/1.txt,?? new,'
-git diff --stat | grep -q '2 files changed'
+git diff --stat | has '2 files changed'
 git checkout --quiet -- . && rm new && test -z \"$(git status --porcelain)\"",
     },
     Step {
@@ -79,7 +79,7 @@ git switch --quiet main && test -z \"$(git status --porcelain)\"",
 cd work
 echo main >> src/6/deep/1.txt && git commit --quiet --all --message main
 git merge --quiet --no-edit other
-test -d src/five && tail -1 src/6/deep/1.txt | grep -q main
+test -d src/five && tail -1 src/6/deep/1.txt | has main
 test -z \"$(git status --porcelain)\"",
     },
     Step {
@@ -119,18 +119,18 @@ test ! -e series-5 && git switch --quiet main && test -e series-5",
 cd work
 echo stashed >> src/8/deep/1.txt && echo untracked > untracked
 git stash push --quiet --include-untracked && test ! -e untracked
-git stash pop --quiet && test -e untracked && tail -1 src/8/deep/1.txt | grep -q stashed
+git stash pop --quiet && test -e untracked && tail -1 src/8/deep/1.txt | has stashed
 rm untracked && git reset --quiet --hard && test -z \"$(git status --porcelain)\"",
     },
     Step {
         name: "tag, log and blame",
         script: "
 cd work
-git tag --annotate v1 --message v1 && git describe | grep -q '^v1$'
-git log --oneline --stat -- src/3 | grep -q other
-git blame src/3/deep/1.txt | grep -q other
+git tag --annotate v1 --message v1 && git describe | has '^v1$'
+git log --oneline --stat -- src/3 | has other
+git blame src/3/deep/1.txt | has other
 git grep -q stashed || true
-git log --oneline | wc -l | grep -q '^1[0-9]$'",
+git log --oneline | wc -l | has '^1[0-9]$'",
     },
     Step {
         name: "clone from a bare repository in the mount",
@@ -188,7 +188,7 @@ git repack -adq && git fsck --full",
 cd work
 git worktree add --quiet ../tree -b tree && echo tree > ../tree/tree
 git -C ../tree add --all && git -C ../tree commit -qm tree
-git worktree remove ../tree && test ! -e ../tree && git log -1 --format=%s tree | grep -q tree",
+git worktree remove ../tree && test ! -e ../tree && git log -1 --format=%s tree | has tree",
     },
     Step {
         name: "submodule",

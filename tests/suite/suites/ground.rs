@@ -72,9 +72,10 @@ impl Ground {
     /// A program, in the root, with an environment that does not depend on who runs the tests.
     pub(super) fn command(&self, program: impl AsRef<Path>) -> Command {
         let mut command = Command::new(program.as_ref());
-        command.current_dir(&self.root).env("PATH", PATH).env("HOME", self.outside());
+        command.env_clear().current_dir(&self.root).env("PATH", PATH).env("HOME", self.outside());
         command.env("MOUNT", &self.root).env("OUTSIDE", self.outside());
         command.env("LC_ALL", "C.UTF-8").env("TZ", "UTC").env("NO_COLOR", "1");
+        command.env("RUST_BACKTRACE", "0");
         command
     }
 

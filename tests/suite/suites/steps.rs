@@ -19,7 +19,9 @@ pub(super) struct Step {
 /// What every step begins with.
 const PRELUDE: &str = "
 set -Eeuo pipefail
-trap 'echo \"line $LINENO failed: $BASH_COMMAND\"' ERR
+trap 'echo \"line $LINENO failed: $BASH_COMMAND\" >&2' ERR
+# What comes in holds the pattern. All of it is read: a closed pipe would kill its writer.
+has() { test \"$(grep -c -- \"$1\")\" -gt 0; }
 # The command must fail.
 refused() { if \"$@\"; then echo \"did not fail: $*\"; return 1; fi; }
 # Prints the tree's types, modes, owners, times, sizes, names and targets, to be compared.
