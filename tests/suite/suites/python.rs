@@ -133,8 +133,9 @@ fn add_silent_failures(report: &mut Report, output: &str) {
         .collect();
     for test in failed_tests(output) {
         if !known.contains(test) {
-            let lines = output.lines().filter(|line| line.contains(test));
-            report.failed(test, &lines.collect::<Vec<_>>().join("\n"));
+            // `[3/21] test_mmap crashed (Exit code -7)`, and what it said before it ended.
+            let told = output.lines().skip_while(|line| !line.contains(&format!("] {test} ")));
+            report.failed(test, &told.collect::<Vec<_>>().join("\n"));
         }
     }
     if !output.contains("Tests result: ") {
@@ -157,4 +158,22 @@ fn failed_tests(output: &str) -> Vec<&str> {
         }
     }
     names
+}
+
+#[test]
+fn results_are_read_from_what_junit_and_python_say() {
+    let xml = "<testsuites><testsuite tests=\"3\"><testcase name=\"test.test_a.A.one\" />\
+        <testcase name=\"test.test_a.A.two\"><skipped /></testcase>\
+        <testcase name=\"test.test_a.A.three\"><error type=\"OSError\" message=\"EIO\">at 7\
+        </error></testcase></testsuite></testsuites>";
+    let mut report = parse_results(xml);
+    assert_eq!(report.cases, 3);
+    add_silent_failures(
+        &mut report,
+        "0:01 [1/2] test_b crashed (Exit code -7)\nFatal error: Bus error\n\
+         2 tests failed:\n    test_a test_b\n\nTests result: FAILURE\n",
+    );
+    let names: Vec<_> = report.failures.iter().map(|failure| failure.case.as_str()).collect();
+    assert_eq!(names, ["test_a.A.three", "test_b"]);
+    assert!(report.failures[1].told.contains("Bus error"), "{}", report.failures[1].told);
 }
