@@ -193,9 +193,11 @@ impl Vfs {
             self.follow_name(&moved);
         }
         let known = source.directory.names().last_known(&source.name).cloned();
-        let made_at = Some(self.clock.wall());
         let known = match known {
-            Some(Known::Directory(facts)) => Known::Directory(DirectoryFacts { made_at, ..facts }),
+            Some(Known::Directory(facts)) => {
+                let posix = facts.posix.renamed(self.clock.wall());
+                Known::Directory(DirectoryFacts { posix, ..facts })
+            }
             Some(Known::File(_) | Known::Absent) | None => Known::directory(),
         };
         source.directory.names().unpin(&source.name, Known::Absent, Some(now));

@@ -2,21 +2,23 @@
 
 use crate::suites::steps::{Step, check_steps};
 
-pub(super) const SUITE: &str = "copies";
+pub(super) const RSYNC_SUITE: &str = "rsync";
+pub(super) const ARCHIVES_SUITE: &str = "archives";
+pub(super) const EVERYDAY_SUITE: &str = "everyday";
 
 #[test]
 fn rsync_synchronises() {
-    check_steps(SUITE, &[&[TREE], RSYNC].concat());
+    check_steps(RSYNC_SUITE, &[&[TREE], RSYNC].concat());
 }
 
 #[test]
 fn archives_and_copies_keep_what_they_hold() {
-    check_steps(SUITE, &[&[TREE], ARCHIVES, COPIES].concat());
+    check_steps(ARCHIVES_SUITE, &[&[TREE], ARCHIVES, COPIES].concat());
 }
 
 #[test]
 fn everyday_programs_work() {
-    check_steps(SUITE, &[&[TREE], EVERYDAY].concat());
+    check_steps(EVERYDAY_SUITE, &[&[TREE], EVERYDAY].concat());
 }
 
 /// A tree on the local disk that has one of everything.

@@ -24,12 +24,15 @@ mod steps;
 /// Those that `expected.txt` may name.
 const SUITES: &[&str] = &[
     builds::SUITE,
-    copies::SUITE,
+    copies::RSYNC_SUITE,
+    copies::ARCHIVES_SUITE,
+    copies::EVERYDAY_SUITE,
     editors::SUITE,
     fio::SUITE,
     fsx::SUITE,
     git::SUITE,
     pjdfstest::SUITE,
-    python::SUITE,
+    python::FILES_SUITE,
+    python::TREES_SUITE,
     sqlite::SUITE,
 ];

@@ -12,6 +12,9 @@ pub(super) const SUITE: &str = "pjdfstest";
 /// Version 0.2.2 has 398 of them with these features.
 const CASES_MIN: usize = 385;
 
+/// Cases whose names hold this make the file system read-only for a while.
+const REMOUNTING: &str = "erofs";
+
 /// Two users that Debian has from the start; all features that Linux has.
 const USERS: &str = "
 [dummy_auth]
@@ -40,14 +43,20 @@ fn pjdfstest_passes() {
     let text = format!("[features]\nsecondary_fs = \"{elsewhere}\"\n{features}{settings}{USERS}");
     let configuration = outside.join("pjdfstest.toml");
     fs::write(&configuration, text).expect("a file");
-    let mut command = ground.command(built("pjdfstest"));
-    command.arg("-c").arg(configuration).arg("-p").arg(ground.root());
-    command.env("PATH", format!("{}:/usr/sbin:/usr/bin:/sbin:/bin", outside.display()));
-    let (_, output) = ground.run(SUITE, command);
-    assert!(output.contains("Summary:"), "it did not end well: {output:.2000}");
-    let mut report = parse_lines(&output);
-    if !ground.is_mount() {
-        report.failures.retain(|failure| !failure.told.contains("allow_remount"));
+    let run = |patterns: &[&str]| {
+        let mut command = ground.command(built("pjdfstest"));
+        command.arg("-c").arg(&configuration).arg("-p").arg(ground.root()).args(patterns);
+        command.env("PATH", format!("{}:/usr/sbin:/usr/bin:/sbin:/bin", outside.display()));
+        let (_, output) = ground.run(SUITE, command);
+        assert!(output.contains("Summary:"), "it did not end well: {output:.2000}");
+        parse_lines(&output)
+    };
+    let mut report = run(&[]);
+    // Some cases leave removed files open, with which nothing can be made read-only: those that
+    // do are run once more, in a process of their own.
+    report.failures.retain(|failure| !failure.case.contains(REMOUNTING));
+    if ground.is_mount() {
+        report.failures.extend(run(&[REMOUNTING]).failures);
     }
     check(&ground, SUITE, CASES_MIN, &report);
 }

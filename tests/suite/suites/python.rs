@@ -10,7 +10,8 @@ use crate::suites::expected::check;
 use crate::suites::ground::Ground;
 use crate::suites::report::Report;
 
-pub(super) const SUITE: &str = "python";
+pub(super) const FILES_SUITE: &str = "python-files";
+pub(super) const TREES_SUITE: &str = "python-trees";
 
 /// Those that make files, of two halves that take about as long.
 const FIRST: &[&str] = &[
@@ -67,26 +68,26 @@ const PROCESSES: &str = "4";
 
 #[test]
 fn python_tests_of_single_files_pass() {
-    check_tests(FIRST, 1500);
+    check_tests(FILES_SUITE, FIRST, 1500);
 }
 
 #[test]
 fn python_tests_of_trees_and_archives_pass() {
-    check_tests(SECOND, 1500);
+    check_tests(TREES_SUITE, SECOND, 1500);
 }
 
 #[track_caller]
-fn check_tests(tests: &[&str], cases_min: usize) {
+fn check_tests(suite: &'static str, tests: &[&str], cases_min: usize) {
     let ground = Ground::new();
     let results = ground.outside().join("results.xml");
     let mut command = ground.command("/usr/bin/python3");
     command.args(["-m", "test", "-j", PROCESSES, "--timeout", "200", "--fail-env-changed"]);
     command.arg("--junit-xml").arg(&results).arg("--tempdir").arg(ground.root());
     command.args(tests).env("TMPDIR", ground.root());
-    let (_, output) = ground.run(SUITE, command);
+    let (_, output) = ground.run(suite, command);
     let mut report = parse_results(&fs::read_to_string(&results).unwrap_or_default());
     add_silent_failures(&mut report, &output);
-    check(&ground, SUITE, cases_min, &report);
+    check(&ground, suite, cases_min, &report);
 }
 
 /// Reads the JUnit form of the results. A skipped case is neither passed nor failed: Python skips
