@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use crate::store::error::{ErrorKind, StoreError, StoreResult};
+use crate::store::error::{ErrorKind, StoreResult};
 use crate::store::types::{
     Conditions, CreateBucket, ETag, HeadObject, ObjectAttributes, Payload, WriteOptions,
 };
@@ -21,7 +21,7 @@ use crate::vfs::namespace::posix::{self, Posix};
 use crate::vfs::ops::lookup::{Found, Meaning, may_be_bucket};
 use crate::vfs::ops::moves::Purpose;
 use crate::vfs::types::{Creation, Entry, Ino, Kind, ObjectRef, Special};
-use crate::vfs::write::copy::{look, put_acl, rewrite_attributes};
+use crate::vfs::write::copy::{Kept, look, put_acl, rewrite_attributes};
 use crate::vfs::write::upload::Target;
 
 /// `S_ISGID` of a directory: what is made in it gets its group.
@@ -157,47 +157,29 @@ impl Vfs {
     }
 
     /// Changes the attributes of a marker; where there is none it is made.
+    ///
+    /// An empty one is written anew, not copied: there are servers that don't copy markers, nor
+    /// find that they meet a condition.
     pub(crate) async fn change_marker(
         &self,
         marker: &Target,
-        mut plan: impl FnMut(&mut ObjectAttributes),
-    ) -> VfsResult<()> {
-        match rewrite_attributes(&self.store, marker, &mut plan).await {
-            Ok(_) => return Ok(()),
-            Err(error) if error.kind == ErrorKind::NotFound => {}
-            Err(error) if error.kind == ErrorKind::Precondition => {
-                return self.rewrite_marker(marker, &mut plan, error).await;
-            }
-            Err(error) => return Err(error.into()),
-        }
-        let content_type = Some(content_type::DIRECTORY_MARKER.to_owned());
-        let mut attributes = ObjectAttributes { content_type, ..ObjectAttributes::default() };
-        plan(&mut attributes);
-        self.put_new(&marker.bucket, &marker.key, Bytes::new(), attributes).await?;
-        Ok(())
-    }
-
-    /// There are servers whose markers never meet a condition; where a marker is empty, writing
-    /// it anew comes to the same.
-    async fn rewrite_marker(
-        &self,
-        marker: &Target,
         plan: impl FnOnce(&mut ObjectAttributes),
-        refused: StoreError,
     ) -> VfsResult<()> {
-        let (head, mut kept) = look(&self.store, marker).await?;
-        if head.size > 0 {
-            return Err(refused.into());
+        let (bytes, mut kept) = match look(&self.store, marker).await {
+            Ok((head, kept)) => (head.size, kept),
+            Err(error) if error.kind == ErrorKind::NotFound => (0, kept_of_marker()),
+            Err(error) => return Err(error.into()),
+        };
+        if bytes > 0 {
+            rewrite_attributes(&self.store, marker, plan).await?;
+            return Ok(());
         }
         plan(&mut kept.attributes);
-        let options = WriteOptions {
-            attributes: kept.attributes,
-            tags: kept.tags,
-            ..WriteOptions::default()
-        };
+        let Kept { attributes, tags, acl } = kept;
+        let options = WriteOptions { attributes, tags, ..WriteOptions::default() };
         let Target { bucket, key } = marker;
         self.store.put_object(bucket, key, Payload::empty(), options).await?;
-        Ok(put_acl(&self.store, marker, kept.acl.as_ref()).await?)
+        Ok(put_acl(&self.store, marker, acl.as_ref()).await?)
     }
 
     /// Takes note of a name that this mount has made, and enters it.
@@ -296,6 +278,12 @@ pub fn plan_creation(creation: Creation, kind: Kind, mode_above: u32, gid_above:
         gid: Some(if inherits { gid_above } else { creation.gid }),
         ..Posix::default()
     }
+}
+
+fn kept_of_marker() -> Kept {
+    let content_type = Some(content_type::DIRECTORY_MARKER.to_owned());
+    let attributes = ObjectAttributes { content_type, ..ObjectAttributes::default() };
+    Kept { attributes, ..Kept::default() }
 }
 
 fn is_device(special: Special) -> bool {

@@ -59,7 +59,10 @@ fn a_file_keeps_its_time_when_it_is_looked_at_again() {
 #[test]
 fn attributes_of_all_dialects_are_read() {
     let (site, mount) = mounted();
-    let put = |key: &str, metadata: &[(&str, &str)]| site.bucket.put_described(key, "", metadata);
+    let put = |key: &str, metadata: &[(&str, &str)]| {
+        let body = if key == "geesefs" { "" } else { "x" };
+        site.bucket.put_described(key, body, metadata);
+    };
     put("aws", &[("file-permissions", "0100640"), ("file-owner", "7"), ("file-mtime", "5000ns")]);
     put("s3fs", &[("mode", "33188"), ("uid", "8"), ("gid", "9"), ("mtime", "1000000000")]);
     put("rclone", &[("mode", "100600"), ("uid", "10"), ("mtime", "1000000000.5")]);
