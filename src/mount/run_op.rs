@@ -163,6 +163,9 @@ fn log(paths: &Paths, subject: &Subject, failure: &Failure) {
     let errno = std::io::Error::from(failure.errno());
     match failure {
         Failure::Refused(error) if error.is_ordinary() => {}
+        Failure::Refused(error) if error.is_refusal() => {
+            tracing::info!(path = path(), %errno, "{operation} refused: {error}");
+        }
         Failure::Refused(error) => {
             tracing::warn!(path = path(), %errno, "{operation} failed: {error}");
         }

@@ -83,6 +83,19 @@ impl VfsError {
         }
     }
 
+    /// Whether this is an answer to what a program asked, and no failure.
+    #[must_use]
+    pub fn is_refusal(&self) -> bool {
+        match self {
+            Self::NameNotUtf8
+            | Self::NameTooLong
+            | Self::Invalid(_)
+            | Self::NotPermitted(_)
+            | Self::TooLarge => true,
+            other => other.is_ordinary(),
+        }
+    }
+
     /// Whether this is an everyday answer (`ls` of a name that isn't there) and not a failure
     /// somebody should read about in the log.
     #[must_use]

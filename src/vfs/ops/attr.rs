@@ -17,7 +17,7 @@ use crate::vfs::ops::attributes::SETTLING;
 use crate::vfs::ops::handles::OpenFile;
 use crate::vfs::ops::moves::Purpose;
 use crate::vfs::types::{Attr, Caller, Entry, Fh, Ino, Kind, OpenHow, Privilege, SetAttr};
-use crate::vfs::write::copy::rewrite_attributes;
+use crate::vfs::write::copy::{Copied, rewrite_attributes};
 use crate::vfs::write::upload::Target;
 
 /// `st_blksize`: what `ls` and glibc size their reads of a directory by.
@@ -188,7 +188,8 @@ impl Vfs {
                 names.learn(&place.name, known.clone(), asked_at);
                 // This mount may have changed it meanwhile.
                 let remembered = names.find(&place.name, self.now(), self.ttl());
-                remembered.unwrap_or((known, Duration::ZERO))
+                let whole = remembered.filter(|(known, _)| known.is_whole());
+                whole.unwrap_or((known, Duration::ZERO))
             }
         };
         match known {
@@ -208,12 +209,24 @@ impl Vfs {
         if inode.ino == Ino::ROOT && inode.own().posix.is_none() {
             self.ask_root(inode, &place.location).await?;
         }
-        let known = match self.inodes.get(place.parent) {
-            Ok(parent) => parent.names().last_known(&place.name).cloned(),
-            Err(_) => None,
-        };
-        let known = known.unwrap_or_else(Known::directory);
+        let known = self.directory_known(inode).await?;
         Ok(self.entry(inode, &known, self.ttl()))
+    }
+
+    /// What is known of a directory, with its attributes.
+    pub(crate) async fn directory_known(&self, inode: &Inode) -> VfsResult<Known> {
+        let place = inode.place();
+        let Ok(parent) = self.inodes.get(place.parent) else { return Ok(Known::directory()) };
+        let known = parent.names().last_known(&place.name).cloned();
+        let known = known.unwrap_or_else(Known::directory);
+        let Location::Directory { bucket, prefix } = &place.location else { return Ok(known) };
+        if known.is_whole() || inode.ino == Ino::ROOT || place.removed || !self.asks() {
+            return Ok(known);
+        }
+        let asked_at = self.now();
+        let known = self.ask_marker(bucket, prefix).await?;
+        parent.names().learn(&place.name, known.clone(), asked_at);
+        Ok(known)
     }
 
     /// The root of a mounted prefix may have a marker; it is looked at once.
@@ -312,6 +325,7 @@ impl Vfs {
         if let Some(draft) = open.draft() {
             let write = |attributes: &mut ObjectAttributes| self.put_posix(&posix, attributes);
             draft.set_attributes(write).await;
+            open.note_dated();
         }
         self.note(open, Facts { posix: Asked::Fresh(Arc::new(posix)), ..facts });
     }
@@ -328,24 +342,27 @@ impl Vfs {
             return Err(VfsError::IsDirectory);
         };
         let target = Target { bucket, key };
+        self.part_from(|borrowed| *borrowed == target).await?;
         let mut changed = Posix::default();
-        let rewritten = rewrite_attributes(&self.store, &target, |attributes| {
+        let rewritten = rewrite_attributes(&self.store, &target, |attributes, modified| {
+            self.keep_time(attributes, modified);
             let before = posix::read(&attributes.metadata);
             changed = self.planned(open.inode.kind, &before, change, privilege);
             self.put_posix(&changed, attributes);
         });
-        let (object, _) = rewritten.await?;
+        let Copied { object, source, .. } = rewritten.await?;
         let facts = Facts {
             etag: object.etag.clone(),
             size: object.size,
             last_modified: self.clock.wall(),
             posix: Asked::Fresh(Arc::new(changed)),
         };
-        // The bytes are the same, so the kernel's pages of them are good.
-        if let Some(before) = open.last_facts() {
-            open.inode.renew_pages(&before.etag, &object.etag);
+        // The bytes are the same, so the kernel's pages of them are good. Whoever reads what was
+        // there before somebody else's change reads on in that.
+        open.inode.renew_pages(&source, &object.etag);
+        if open.last_facts().is_none_or(|before| before.etag == source) {
+            open.note_committed(object, facts.clone());
         }
-        open.note_committed(object, facts.clone());
         if let Ok(parent) = self.inodes.get(place.parent) {
             parent.names().learn(&place.name, Known::File(facts), self.now());
         }
@@ -366,7 +383,8 @@ impl Vfs {
         };
         let target = Target { bucket: Arc::clone(bucket), key: Arc::from(marker) };
         let mut changed = Posix::default();
-        let plan = |attributes: &mut ObjectAttributes| {
+        let plan = |attributes: &mut ObjectAttributes, modified| {
+            self.keep_time(attributes, modified);
             let before = posix::read(&attributes.metadata);
             changed = self.planned(Kind::Directory, &before, change, Privilege::Kept);
             self.put_posix(&changed, attributes);
@@ -405,6 +423,14 @@ impl Vfs {
     /// Whether metadata are asked for and written.
     pub(crate) fn asks(&self) -> bool {
         self.options.posix_dialect != Dialect::None
+    }
+
+    /// An object that says no time has the one at which it was made, which a copy has not.
+    pub(crate) fn keep_time(&self, attributes: &mut ObjectAttributes, modified: SystemTime) {
+        let posix = posix::read(&attributes.metadata);
+        if posix.mtime.is_none() {
+            self.put_posix(&Posix { mtime: Some(modified), ..posix }, attributes);
+        }
     }
 
     pub(crate) fn put_posix(&self, posix: &Posix, attributes: &mut ObjectAttributes) {

@@ -16,6 +16,7 @@ use crate::vfs::ops::attr::without_privilege;
 use crate::vfs::ops::handles::{FileHandle, OpenFile};
 use crate::vfs::ops::lookup::Found;
 use crate::vfs::ops::moves::Purpose;
+use crate::vfs::read::ReadHandle;
 use crate::vfs::types::{Creation, Entry, Fh, Ino, Kind, ObjectRef, OpenHow, Opened, Privilege};
 use crate::vfs::write::copy::{Kept, look};
 use crate::vfs::write::draft::{Draft, Urgency};
@@ -75,7 +76,7 @@ impl Vfs {
             Known::Absent => {}
         }
         let target = self.creatable(&found)?;
-        let posix = self.created(&directory, Kind::File, creation);
+        let posix = self.created(&directory, Kind::File, creation).await?;
         let kept = self.kept_of_new(&found.name, &posix);
         let facts = Facts {
             etag: unsent(),
@@ -104,12 +105,33 @@ impl Vfs {
         }
         let reading = handle.reading(|object| self.reader.open(object));
         let reading = reading.ok_or(VfsError::Stale)?;
-        let read = reading.read(offset, bytes).await?;
+        let (reading, read) = match reading.read(offset, bytes).await {
+            Err(VfsError::Stale) => self.read_again(&handle, reading, offset, bytes).await?,
+            read => (reading, read?),
+        };
         // The kernel keeps one file's pages: those of two versions would be mixed.
         if handle.file.inode.has_pages_of_other(&reading.object().etag) {
             return Err(VfsError::Stale);
         }
         Ok(read)
+    }
+
+    /// A version that is no more may be gone by this mount's own doing, which goes on elsewhere.
+    async fn read_again(
+        &self,
+        handle: &FileHandle,
+        before: Arc<ReadHandle>,
+        offset: u64,
+        bytes: u32,
+    ) -> VfsResult<(Arc<ReadHandle>, Bytes)> {
+        // Whoever renames the file or changes its attributes has the turn until it is known.
+        drop(handle.file.turn().await);
+        let reading = handle.reading(|object| self.reader.open(object)).ok_or(VfsError::Stale)?;
+        if reading.object() == before.object() {
+            return Err(VfsError::Stale);
+        }
+        let read = reading.read(offset, bytes).await?;
+        Ok((reading, read))
     }
 
     /// Takes all of `data` or fails.
@@ -172,6 +194,15 @@ impl Vfs {
     /// The bytes of a file have changed.
     pub(crate) async fn written(&self, file: &OpenFile, privilege: Privilege) {
         file.note_written(self.clock.wall());
+        if file.undate()
+            && let Some(draft) = file.draft()
+        {
+            let undate = |attributes: &mut ObjectAttributes| {
+                let posix = posix::read(&attributes.metadata);
+                self.put_posix(&without_times(&posix), attributes);
+            };
+            draft.set_attributes(undate).await;
+        }
         if privilege == Privilege::Dropped {
             self.drop_privilege(file).await;
         }

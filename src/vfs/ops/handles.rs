@@ -9,6 +9,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
 
+use tokio::sync::OwnedMutexGuard;
+
 use crate::vfs::error::{VfsError, VfsResult};
 use crate::vfs::namespace::directory::Facts;
 use crate::vfs::namespace::inode::{Inode, Location};
@@ -23,7 +25,7 @@ pub struct OpenFile {
     pub inode: Arc<Inode>,
     state: Mutex<OpenState>,
     /// Held while the writing of the file begins or ends.
-    turn: tokio::sync::Mutex<()>,
+    turn: Arc<tokio::sync::Mutex<()>>,
 }
 
 #[derive(Default)]
@@ -45,17 +47,24 @@ struct OpenState {
     facts: Option<Facts>,
     /// When it was last written to.
     written_at: Option<SystemTime>,
+    /// The draft's attributes have a time of their own, which the next write makes wrong.
+    is_dated: bool,
 }
 
 impl OpenFile {
     fn new(inode: &Arc<Inode>) -> Arc<Self> {
         let (inode, state) = (Arc::clone(inode), Mutex::default());
-        Arc::new(Self { inode, state, turn: tokio::sync::Mutex::default() })
+        Arc::new(Self { inode, state, turn: Arc::default() })
     }
 
     /// Waits until nobody else begins or ends writing.
     pub async fn turn(&self) -> tokio::sync::MutexGuard<'_, ()> {
         self.turn.lock().await
+    }
+
+    /// As [`Self::turn`], for whoever outlives the borrow.
+    pub async fn turn_owned(&self) -> OwnedMutexGuard<()> {
+        Arc::clone(&self.turn).lock_owned().await
     }
 
     /// The draft, if the file is open for writing.
@@ -71,6 +80,7 @@ impl OpenFile {
         state.committed = object;
         state.draft = Some(Arc::new(draft));
         state.written_at = None;
+        state.is_dated = false;
     }
 
     /// Nobody writes, but what is read is no longer S3's.
@@ -111,6 +121,16 @@ impl OpenFile {
     /// The writing has ended.
     pub fn end(&self) {
         lock(&self.state).draft = None;
+    }
+
+    /// The draft's attributes say a time.
+    pub fn note_dated(&self) {
+        lock(&self.state).is_dated = true;
+    }
+
+    /// Whether they did; from now on they don't.
+    pub fn undate(&self) -> bool {
+        std::mem::take(&mut lock(&self.state).is_dated)
     }
 
     /// The time that was set counts, not that of what was written before.

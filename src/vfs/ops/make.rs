@@ -4,6 +4,7 @@
 //! any other special file an empty one. What they are stands in their metadata.
 
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use bytes::Bytes;
 
@@ -37,7 +38,7 @@ impl Vfs {
         if found.known != Known::Absent {
             return Err(VfsError::Exists("the name is taken".into()));
         }
-        let posix = self.created(&directory, Kind::Directory, creation);
+        let posix = self.created(&directory, Kind::Directory, creation).await?;
         let mut attributes = ObjectAttributes::default();
         self.put_posix(&posix, &mut attributes);
         let mut facts = DirectoryFacts {
@@ -115,15 +116,16 @@ impl Vfs {
     }
 
     /// What is made in a directory: its group is the directory's where that says so.
-    pub(crate) fn created(&self, directory: &Inode, kind: Kind, creation: Creation) -> Posix {
-        let known = match self.inodes.get(directory.place().parent) {
-            Ok(parent) => parent.names().last_known(&directory.place().name).cloned(),
-            Err(_) => None,
-        };
-        let above = self.attr(directory, &known.unwrap_or_else(Known::directory));
+    pub(crate) async fn created(
+        &self,
+        directory: &Inode,
+        kind: Kind,
+        creation: Creation,
+    ) -> VfsResult<Posix> {
+        let above = self.attr(directory, &self.directory_known(directory).await?);
         let now = Some(self.clock.wall());
         let planned = plan_creation(creation, kind, above.mode, above.gid);
-        Posix { mtime: now, ctime: now, ..planned }
+        Ok(Posix { mtime: now, ctime: now, ..planned })
     }
 
     /// Where a new file of this name goes.
@@ -163,18 +165,20 @@ impl Vfs {
     pub(crate) async fn change_marker(
         &self,
         marker: &Target,
-        plan: impl FnOnce(&mut ObjectAttributes),
+        plan: impl FnOnce(&mut ObjectAttributes, SystemTime),
     ) -> VfsResult<()> {
-        let (bytes, mut kept) = match look(&self.store, marker).await {
-            Ok((head, kept)) => (head.size, kept),
-            Err(error) if error.kind == ErrorKind::NotFound => (0, kept_of_marker()),
+        let (bytes, mut kept, modified) = match look(&self.store, marker).await {
+            Ok((head, kept)) => (head.size, kept, head.last_modified),
+            Err(error) if error.kind == ErrorKind::NotFound => {
+                (0, kept_of_marker(), self.clock.wall())
+            }
             Err(error) => return Err(error.into()),
         };
         if bytes > 0 {
             rewrite_attributes(&self.store, marker, plan).await?;
             return Ok(());
         }
-        plan(&mut kept.attributes);
+        plan(&mut kept.attributes, modified);
         let Kept { attributes, tags, acl } = kept;
         let options = WriteOptions { attributes, tags, ..WriteOptions::default() };
         let Target { bucket, key } = marker;
@@ -210,7 +214,7 @@ impl Vfs {
             return Err(VfsError::Exists("the name is taken".into()));
         }
         let target = self.creatable(&found)?;
-        let posix = self.created(&directory, special.kind, creation);
+        let posix = self.created(&directory, special.kind, creation).await?;
         let posix = Posix { device: Some(special.device).filter(|_| is_device(special)), ..posix };
         let mut attributes = ObjectAttributes::default();
         self.put_posix(&posix, &mut attributes);

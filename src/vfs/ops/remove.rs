@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use tokio::sync::OwnedMutexGuard;
+
 use crate::store::types::{DeleteObject, ListObjects, ObjectAttributes};
 use crate::vfs::Vfs;
 use crate::vfs::error::{VfsError, VfsResult};
@@ -13,8 +15,35 @@ use crate::vfs::ops::lookup::Meaning;
 use crate::vfs::ops::moves::Purpose;
 use crate::vfs::types::Ino;
 use crate::vfs::write::copy::Kept;
-use crate::vfs::write::draft::Draft;
+use crate::vfs::write::draft::{Draft, Hold};
 use crate::vfs::write::upload::Target;
+
+/// A file whose name is about to go: nobody writes it, commits it, or begins or ends writing it.
+/// Dropped, it stays as it was.
+pub(crate) struct Leaving {
+    open: Arc<OpenFile>,
+    hold: Hold,
+    /// Nobody writes it; the draft is there to be read from when the object is gone.
+    is_read_only: bool,
+    is_gone: bool,
+    _turn: OwnedMutexGuard<()>,
+}
+
+impl Leaving {
+    /// The name is gone, and its inode knows.
+    pub(crate) async fn gone(mut self) {
+        self.is_gone = true;
+        self.hold.orphan().await;
+    }
+}
+
+impl Drop for Leaving {
+    fn drop(&mut self) {
+        if self.is_read_only && !self.is_gone {
+            self.open.end();
+        }
+    }
+}
 
 impl Vfs {
     pub async fn unlink(&self, parent: Ino, name: &[u8]) -> VfsResult<()> {
@@ -28,18 +57,15 @@ impl Vfs {
             Known::File(_) => found.named.file().ok_or(VfsError::NotFound)?,
         };
         self.keep_directory(&directory, &found.name).await?;
-        let draft = self.orphan(&directory, &found.name).await?;
         let target = Target { bucket: Arc::clone(&bucket), key: Arc::clone(&key) };
         self.part_from(|borrowed| *borrowed == target).await?;
-        let deleted = self.store.delete_object(&bucket, &key, DeleteObject::default()).await;
-        if let Err(error) = deleted {
-            if let Some(draft) = draft {
-                draft.adopt().await;
-            }
-            return Err(error.into());
-        }
+        let leaving = self.leave(&directory, &found.name).await;
+        self.store.delete_object(&bucket, &key, DeleteObject::default()).await?;
         self.reader.forget(&bucket, &key);
         self.removed(&directory, &found.name);
+        if let Some(leaving) = leaving {
+            leaving.gone().await;
+        }
         Ok(())
     }
 
@@ -92,35 +118,31 @@ impl Vfs {
         Ok(())
     }
 
-    /// What is being written under a name that is about to go is not committed any more, and
-    /// whoever reads it gets its bytes here. Gives back the draft, to be adopted again where the
-    /// name stays.
-    pub(crate) async fn orphan(
-        &self,
-        directory: &Inode,
-        name: &Arc<str>,
-    ) -> VfsResult<Option<Arc<Draft>>> {
-        let Some(inode) = self.inodes.find(directory.ino, name) else { return Ok(None) };
-        let Some(open) = self.handles.find(inode.ino) else { return Ok(None) };
-        let _turn = open.turn().await;
-        if open.has_readers() {
-            self.keep_bytes(&open).await?;
+    /// Keeps everybody from writing a file whose name is about to go, and brings its bytes here
+    /// for those who have it open to read. `None` where nobody has it open for either.
+    pub(crate) async fn leave(&self, directory: &Inode, name: &Arc<str>) -> Option<Leaving> {
+        let inode = self.inodes.find(directory.ino, name)?;
+        let open = self.handles.find(inode.ino)?;
+        let turn = open.turn_owned().await;
+        let written = open.draft();
+        let is_read_only = written.is_none();
+        let over = |object| Arc::new(Draft::over(&self.drafting, object, Kept::default()));
+        let version = || open.version().filter(|_| open.has_readers()).map(over);
+        let draft = written.or_else(version)?;
+        let mut hold = draft.hold().await;
+        if open.has_readers()
+            && let Err(error) = hold.detach().await
+        {
+            let path = self.path(&inode);
+            tracing::warn!(path, %error, "open and removed: what is not here can't be read on");
+            if is_read_only {
+                return None;
+            }
         }
-        let Some(draft) = open.draft() else { return Ok(None) };
-        draft.orphan().await;
-        Ok(Some(draft))
-    }
-
-    /// Brings the bytes of an open file here, before S3 loses them.
-    async fn keep_bytes(&self, open: &OpenFile) -> VfsResult<()> {
-        let draft = match (open.draft(), open.version()) {
-            (Some(draft), _) => draft,
-            (None, Some(object)) => Arc::new(Draft::over(&self.drafting, object, Kept::default())),
-            (None, None) => return Ok(()),
-        };
-        draft.detach().await?;
-        open.keep(&draft);
-        Ok(())
+        if is_read_only {
+            open.keep(&draft);
+        }
+        Some(Leaving { open, hold, is_read_only, is_gone: false, _turn: turn })
     }
 
     /// A name of this mount is gone, by its own doing.

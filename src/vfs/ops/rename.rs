@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::store::error::ErrorKind;
-use crate::store::types::{Conditions, DeleteObject};
+use crate::store::types::Conditions;
 use crate::vfs::Vfs;
 use crate::vfs::error::{VfsError, VfsResult};
 use crate::vfs::namespace::directory::{Asked, Facts, Known};
@@ -18,7 +18,7 @@ use crate::vfs::ops::make::only_buckets;
 use crate::vfs::ops::moves::Purpose;
 use crate::vfs::ops::rename_tree::TreeEnd;
 use crate::vfs::types::{Ino, ObjectRef, Replace};
-use crate::vfs::write::copy::copy_object;
+use crate::vfs::write::copy::Copied;
 use crate::vfs::write::draft::{Draft, Urgency};
 use crate::vfs::write::upload::Target;
 
@@ -140,8 +140,8 @@ impl Vfs {
         if let Some(open) = open {
             self.commit(open, Urgency::Always).await?;
         }
-        let replaced = self.orphan(&target.directory, &target.name).await?;
         self.part_from(|borrowed| [&source.target, &target.target].contains(&borrowed)).await?;
+        let replaced = self.leave(&target.directory, &target.name).await;
         let moved = match open.and_then(OpenFile::draft) {
             Some(draft) => {
                 let stamp = open.map(|open| self.stamp(open).1).unwrap_or_default();
@@ -152,12 +152,12 @@ impl Vfs {
         match moved {
             Ok(object) => {
                 self.renamed(&source, &target, open, object);
+                if let Some(replaced) = replaced {
+                    replaced.gone().await;
+                }
                 Ok(())
             }
             Err(error) => {
-                if let Some(draft) = replaced {
-                    draft.adopt().await;
-                }
                 target.directory.names().doubt(&target.name);
                 Err(error)
             }
@@ -188,24 +188,26 @@ impl Vfs {
         }
         let copied = match replace {
             Replace::Allowed => {
-                copy_object(&self.store, &from.target, &to.target, Conditions::default()).await?
+                self.copy_entry(&from.target, &to.target, Conditions::default()).await?
             }
             Replace::Refused => self.copy_to_free_name(&from.target, &to.target).await?,
         };
         if let Some(inode) = self.inodes.find(from.directory.ino, &from.name) {
-            self.pages_follow(&inode, &from.target, &copied).await?;
+            self.pages_follow(&inode, &from.target, &copied.object).await?;
         }
-        let (bucket, key) = (&from.target.bucket, &from.target.key);
-        self.store.delete_object(bucket, key, DeleteObject::default()).await?;
-        Ok(copied)
+        match self.remove_version(&from.target, Conditions::matching(copied.source)).await {
+            // Somebody has written the old name anew since it was copied, and that stays.
+            Err(VfsError::Store(error)) if error.kind == ErrorKind::Precondition => {
+                let key = &*from.target.key;
+                tracing::warn!(key, "renamed, and written anew under its old name by others");
+            }
+            removed => removed?,
+        }
+        Ok(copied.object)
     }
 
     /// Has S3 copy an object where there is none; fails with `Exists` where there is one.
-    pub(crate) async fn copy_to_free_name(
-        &self,
-        from: &Target,
-        to: &Target,
-    ) -> VfsResult<ObjectRef> {
+    pub(crate) async fn copy_to_free_name(&self, from: &Target, to: &Target) -> VfsResult<Copied> {
         let copied = self.copy_entry(from, to, Conditions::absent()).await;
         let error = match copied {
             Ok(copied) => return Ok(copied),

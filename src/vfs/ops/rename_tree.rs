@@ -268,6 +268,7 @@ impl Run<'_> {
                 break;
             }
             if self.round.len() >= ROUND_KEYS {
+                self.part_from_source().await?;
                 moving.switch().await;
                 self.remove_round().await?;
                 self.say_progress();
@@ -279,11 +280,7 @@ impl Run<'_> {
     /// The last round, with what is being written.
     async fn move_last(&mut self, moving: &Moving<'_>) -> VfsResult<()> {
         let open = self.vfs.open_below(&self.source.below);
-        let from = &self.source.below;
-        let is_below = |borrowed: &Target| {
-            borrowed.bucket == from.bucket && borrowed.key.starts_with(from.prefix.as_str())
-        };
-        self.vfs.part_from(is_below).await?;
+        self.part_from_source().await?;
         let mut held = self.hold(&open).await?;
         self.copy_written().await?;
         if self.copied == 0 {
@@ -299,6 +296,15 @@ impl Run<'_> {
         removed?;
         self.drop_replaced_marker().await;
         Ok(())
+    }
+
+    /// Whoever has copied from a file below by name alone takes the bytes.
+    async fn part_from_source(&self) -> VfsResult<()> {
+        let from = &self.source.below;
+        let is_below = |borrowed: &Target| {
+            borrowed.bucket == from.bucket && borrowed.key.starts_with(from.prefix.as_str())
+        };
+        self.vfs.part_from(is_below).await
     }
 
     /// The directory is as the one that was renamed, also where that one had no marker.

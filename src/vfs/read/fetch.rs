@@ -32,6 +32,8 @@ pub enum Urgency {
     Awaited,
     /// It is ahead of a scan, and its memory is there already.
     Ahead(Reservation),
+    /// Somebody waits for it, and its memory is there already.
+    Reserved(Reservation),
 }
 
 /// Makes the GETs of one mount.
@@ -71,7 +73,8 @@ impl Fetcher {
         landing.land(outcome);
     }
 
-    async fn fetch_range(
+    /// Fetches a range, all of it, with as many GETs as it takes.
+    pub async fn fetch_range(
         &self,
         object: &ObjectRef,
         range: &Range<u64>,
@@ -82,6 +85,7 @@ impl Fetcher {
         // Memory comes before the permit: whoever holds a permit waits for S3 alone.
         let (memory, ahead) = match urgency {
             Urgency::Awaited => (self.reserve(bytes).await, None),
+            Urgency::Reserved(memory) => (memory, None),
             Urgency::Ahead(memory) => {
                 (memory, permit(&self.ahead_requests, deadline, &self.limits).await?)
             }

@@ -17,7 +17,7 @@ use tokio::runtime::Handle;
 use tokio::task::JoinSet;
 
 use crate::store::ObjectStore;
-use crate::vfs::budget::Budget;
+use crate::vfs::budget::{Budget, Reservation};
 use crate::vfs::cache::flight::Flight;
 use crate::vfs::cache::memory::Origin;
 use crate::vfs::cache::{Cache, Found, Landing};
@@ -92,6 +92,16 @@ impl Reader {
             gone: Arc::default(),
             state: Mutex::default(),
         }
+    }
+
+    /// Fetches a range in memory that was reserved for it, past the cache.
+    pub async fn bring(
+        &self,
+        object: &ObjectRef,
+        range: Range<u64>,
+        memory: Reservation,
+    ) -> VfsResult<Bytes> {
+        self.fetcher.fetch_range(object, &range, Urgency::Reserved(memory)).await
     }
 
     /// Forgets what is cached of an object, whatever its version.

@@ -5,6 +5,7 @@
 //! is copied, and who has it open, are `ops`' business.
 
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use tokio::task::JoinSet;
 
@@ -94,8 +95,18 @@ pub async fn put_acl(
     store.put_acl(&resource, AclChange::Policy(acl.clone())).await
 }
 
+/// What a copy has made.
+#[derive(Clone, Debug)]
+pub struct Copied {
+    pub object: ObjectRef,
+    /// What the object was that was copied.
+    pub source: ETag,
+    /// What S3 says of the copy.
+    pub head: ObjectHead,
+}
+
 /// Copies the version that is there now, with its metadata, tags, ACL, storage class and
-/// encryption.
+/// encryption, as far as `change`, which is told when the source was modified, leaves them.
 ///
 /// `conditions` are on the destination. Objects over 5 GiB are copied part by part.
 pub async fn copy_object(
@@ -103,23 +114,25 @@ pub async fn copy_object(
     source: &Target,
     target: &Target,
     conditions: Conditions,
-) -> StoreResult<ObjectRef> {
-    let (head, kept) = look(store, source).await?;
+    change: impl FnOnce(&mut ObjectAttributes, SystemTime),
+) -> StoreResult<Copied> {
+    let (head, mut kept) = look(store, source).await?;
+    change(&mut kept.attributes, head.last_modified);
+    let replaced = (kept.attributes != head.attributes).then_some(&kept.attributes);
     let copy = Copy { store, source, head: &head, target, kept: &kept };
-    let (etag, _) = copy.run(None, conditions).await?;
-    put_acl(store, target, kept.acl.as_ref()).await?;
-    Ok(object_at(target, etag, head.size))
+    let (etag, last_modified) = copy.run(replaced, conditions).await?;
+    finish(store, target, (head, kept), etag, last_modified).await
 }
 
-/// Changes the attributes of an object, by a copy onto itself that keeps everything else, and
-/// says what is there then. Somebody else's object stays (`Precondition`).
+/// Changes the attributes of an object, by a copy onto itself that keeps everything else.
+/// Somebody else's object stays (`Precondition`). `change` is told when it was modified.
 pub async fn rewrite_attributes(
     store: &Arc<dyn ObjectStore>,
     target: &Target,
-    change: impl FnOnce(&mut ObjectAttributes),
-) -> StoreResult<(ObjectRef, ObjectHead)> {
-    let (mut head, mut kept) = look(store, target).await?;
-    change(&mut kept.attributes);
+    change: impl FnOnce(&mut ObjectAttributes, SystemTime),
+) -> StoreResult<Copied> {
+    let (head, mut kept) = look(store, target).await?;
+    change(&mut kept.attributes, head.last_modified);
     let copy = Copy { store, source: target, head: &head, target, kept: &kept };
     let same = Conditions::matching(head.etag.clone());
     let mut copied = copy.run(Some(&kept.attributes), same).await;
@@ -128,6 +141,17 @@ pub async fn rewrite_attributes(
         copied = copy.run(Some(&kept.attributes), Conditions::default()).await;
     }
     let (etag, last_modified) = copied?;
+    finish(store, target, (head, kept), etag, last_modified).await
+}
+
+/// Gives a copy its ACL, and says what it is.
+async fn finish(
+    store: &Arc<dyn ObjectStore>,
+    target: &Target,
+    (mut head, kept): (ObjectHead, Kept),
+    etag: ETag,
+    last_modified: Option<SystemTime>,
+) -> StoreResult<Copied> {
     put_acl(store, target, kept.acl.as_ref()).await?;
     head.last_modified = match last_modified {
         Some(last_modified) => last_modified,
@@ -136,8 +160,9 @@ pub async fn rewrite_attributes(
             store.head_object(&target.bucket, &target.key, options).await?.last_modified
         }
     };
-    (head.etag, head.attributes) = (etag.clone(), kept.attributes);
-    Ok((object_at(target, etag, head.size), head))
+    head.attributes = kept.attributes;
+    let source = std::mem::replace(&mut head.etag, etag.clone());
+    Ok(Copied { object: object_at(target, etag, head.size), source, head })
 }
 
 fn object_at(target: &Target, etag: ETag, size: u64) -> ObjectRef {
@@ -159,7 +184,7 @@ impl Copy<'_> {
         &self,
         attributes: Option<&ObjectAttributes>,
         conditions: Conditions,
-    ) -> StoreResult<(ETag, Option<std::time::SystemTime>)> {
+    ) -> StoreResult<(ETag, Option<SystemTime>)> {
         if self.head.size > PART_BYTES_MAX {
             return Ok((self.by_parts(conditions).await?, None));
         }

@@ -230,16 +230,6 @@ impl Draft {
         state.change = Change::Written;
     }
 
-    /// What goes along with the bytes.
-    pub async fn kept(&self) -> Kept {
-        self.state.lock().await.kept.clone()
-    }
-
-    /// The next commit writes the file anew even where its bytes are the same.
-    pub async fn touch(&self) {
-        self.state.lock().await.change = Change::Written;
-    }
-
     /// Whether there is something S3 does not have. Waits for a write or commit under way.
     pub async fn is_dirty(&self) -> bool {
         self.state.lock().await.is_dirty()
@@ -279,21 +269,6 @@ impl Draft {
         self.bring_all(&mut state).await
     }
 
-    /// The file's name is about to go: it can be written and read on, but is not committed again.
-    /// Waits for a commit under way, so that no object comes into being afterwards. What went up
-    /// is taken back, unless there is no other copy of it.
-    pub async fn orphan(&self) {
-        let mut state = self.state.lock().await;
-        state.orphaned = true;
-        let upload = if state.has_sent() { None } else { state.sending.take() };
-        abort(upload).await;
-    }
-
-    /// The name has stayed after all.
-    pub async fn adopt(&self) {
-        self.state.lock().await.orphaned = false;
-    }
-
     /// What was not committed never will be, and what went up is taken back.
     pub async fn discard(&self) {
         let mut state = self.state.lock().await;
@@ -329,6 +304,19 @@ impl Hold {
         stamp: BTreeMap<String, String>,
     ) -> VfsResult<Option<Committed>> {
         self.draft.commit_held(&mut self.state, urgency, stamp).await
+    }
+
+    /// As [`Draft::detach`].
+    pub async fn detach(&mut self) -> VfsResult<()> {
+        self.draft.bring_all(&mut self.state).await
+    }
+
+    /// The file's name is gone: it can be written and read on, but is not committed again. What
+    /// went up is taken back, unless there is no other copy of it.
+    pub async fn orphan(&mut self) {
+        self.state.orphaned = true;
+        let upload = if self.state.has_sent() { None } else { self.state.sending.take() };
+        abort(upload).await;
     }
 
     /// The object that the file was is now `object`, under another key: what follows goes there.

@@ -7,8 +7,8 @@ use futures_util::stream::FuturesUnordered;
 
 use crate::store::error::{ErrorKind, StoreError, StoreResult};
 use crate::store::types::{
-    Conditions, DeleteObject, HeadObject, ListObjects, ListedObject, ObjectIdentifier, Payload,
-    WriteOptions,
+    Conditions, DeleteObject, HeadObject, ListObjects, ListedObject, ObjectAttributes,
+    ObjectIdentifier, Payload, WriteOptions,
 };
 use crate::vfs::Vfs;
 use crate::vfs::error::{VfsError, VfsResult};
@@ -17,7 +17,7 @@ use crate::vfs::namespace::names::DirPrefix;
 use crate::vfs::ops::recover::is_copy_of;
 use crate::vfs::ops::rename_tree::{REQUESTS_MAX, Run, rest_of};
 use crate::vfs::types::ObjectRef;
-use crate::vfs::write::copy::copy_object;
+use crate::vfs::write::copy::{Copied, copy_object};
 use crate::vfs::write::upload::Target;
 
 /// S3's limit for one batch delete.
@@ -179,9 +179,11 @@ impl Vfs {
         from: &Target,
         to: &Target,
         conditions: Conditions,
-    ) -> StoreResult<ObjectRef> {
-        let error = match copy_object(&self.store, from, to, conditions.clone()).await {
-            Ok(object) => return Ok(object),
+    ) -> StoreResult<Copied> {
+        let keep =
+            |attributes: &mut ObjectAttributes, modified| self.keep_time(attributes, modified);
+        let error = match copy_object(&self.store, from, to, conditions.clone(), keep).await {
+            Ok(copied) => return Ok(copied),
             Err(error) => error,
         };
         if error.kind != ErrorKind::NotFound || !from.key.ends_with('/') {
@@ -192,17 +194,18 @@ impl Vfs {
         if head.size > 0 {
             return Err(error);
         }
-        let attributes = head.attributes;
+        let attributes = head.attributes.clone();
         let options = WriteOptions { attributes, conditions, ..WriteOptions::default() };
         let put = self.store.put_object(&to.bucket, &to.key, Payload::empty(), options).await?;
         let (bucket, key) = (to.bucket.clone(), to.key.clone());
-        Ok(ObjectRef { bucket, key, etag: put.etag, size: 0 })
+        let object = ObjectRef { bucket, key, etag: put.etag, size: 0 };
+        Ok(Copied { object, source: head.etag.clone(), head })
     }
 
     /// Copies an object; `None` where it is no longer there.
     async fn copy_if_there(&self, from: &Target, to: &Target) -> VfsResult<Option<ObjectRef>> {
         let error = match self.copy_entry(from, to, Conditions::default()).await {
-            Ok(object) => return Ok(Some(object)),
+            Ok(copied) => return Ok(Some(copied.object)),
             Err(error) => error,
         };
         // What is missing may also be the bucket that it was to go to.
@@ -250,7 +253,11 @@ impl Vfs {
         removals
     }
 
-    async fn remove_version(&self, at: &Target, conditions: Conditions) -> VfsResult<()> {
+    pub(crate) async fn remove_version(
+        &self,
+        at: &Target,
+        conditions: Conditions,
+    ) -> VfsResult<()> {
         let delete = |conditions| {
             let options = DeleteObject { conditions, ..DeleteObject::default() };
             self.store.delete_object(&at.bucket, &at.key, options)

@@ -26,8 +26,11 @@ impl Run<'_> {
         open: &'o [(Arc<OpenFile>, String)],
     ) -> VfsResult<Held<'o>> {
         let mut held = Held::default();
+        // All turns before the first draft: whoever has a turn may need another's draft.
+        for (open, _) in open {
+            held.turns.push(open.turn().await);
+        }
         for (open, rest) in open {
-            let turn = open.turn().await;
             let Some(draft) = open.draft() else { continue };
             let mut hold = draft.hold().await;
             let committed = hold.commit(Urgency::Always, self.vfs.stamp(open).1).await?;
@@ -36,7 +39,6 @@ impl Run<'_> {
                 self.vfs.pin(&open.inode, &Known::File(facts));
             }
             self.written.insert(rest.clone());
-            held.turns.push(turn);
             held.holds.push((rest, hold));
         }
         Ok(held)

@@ -480,7 +480,7 @@ fn a_detached_draft_needs_no_object() {
             let object = world.put("file", &expected).await;
             let draft = world.over(&object).await;
             draft.write(Some(5), Bytes::from_static(b"new")).await.unwrap();
-            draft.orphan().await;
+            draft.hold().await.orphan().await;
             draft.detach().await.unwrap();
             let options = DeleteObject::default();
             world.store.delete_object(BUCKET, "file", options).await.unwrap();
@@ -500,7 +500,7 @@ fn a_detached_draft_needs_no_object() {
 }
 
 #[test]
-fn an_orphan_leaves_no_upload_and_can_be_adopted() {
+fn an_orphan_leaves_no_upload_and_is_read_on() {
     in_virtual_time(async {
         let world = World::new(AMPLE, Disk::None).await;
         let draft = world.new_file();
@@ -508,12 +508,10 @@ fn an_orphan_leaves_no_upload_and_can_be_adopted() {
         write_all(&draft, 0, &expected).await.unwrap();
         tokio::time::sleep(Duration::from_secs(1)).await;
         assert_eq!(world.uploads().await, 1);
-        draft.orphan().await;
+        draft.hold().await.orphan().await;
         assert_eq!(world.uploads().await, 0);
         assert!(commit(&draft).await.unwrap().is_none());
-        draft.adopt().await;
-        commit(&draft).await.unwrap().unwrap();
-        assert!(world.get("file").await == expected);
+        assert!(world.read(&draft, 0..u64::MAX).await.unwrap() == expected);
     });
 }
 
@@ -528,9 +526,10 @@ fn a_moved_draft_goes_on_under_its_new_name() {
         let mut hold = draft.hold().await;
         hold.commit(Urgency::Always, BTreeMap::new()).await.unwrap().unwrap();
         let (from, to) = (target("file"), target("moved"));
-        let moved = copy_object(&world.shared(), &from, &to, Default::default()).await.unwrap();
+        let moved =
+            copy_object(&world.shared(), &from, &to, Default::default(), |_, _| ()).await.unwrap();
         world.store.delete_object(BUCKET, "file", DeleteObject::default()).await.unwrap();
-        hold.moved(to, moved);
+        hold.moved(to, moved.object);
         drop(hold);
         draft.write(Some(7), Bytes::from_static(b"two")).await.unwrap();
         commit(&draft).await.unwrap().unwrap();
