@@ -4,6 +4,7 @@
 //! After each step the answers must be the same, errnos included; after all of them the whole
 //! tree must be, also as a fresh mount sees it, and nothing may be left open or known.
 
+mod attributes;
 mod client;
 mod faults;
 mod open;
