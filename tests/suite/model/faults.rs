@@ -84,6 +84,7 @@ async fn check_one(before: &[(&str, Vec<u8>)], action: &Action, number: usize, w
     let context = format!("{action:?} with {failed:?} failing {when:?}: told {told:?}");
     let fresh = mount(&store, &clock);
     let now = fresh.all().await;
+    assert!(failed.is_some() || told == expected, "{context}: nothing failed");
     if let Some((path, modes)) = modes {
         let mode = fresh.mode(&path).await;
         let may_be = if told.is_ok() { &modes[1..] } else { &modes };
