@@ -8,10 +8,9 @@ use bytes::Bytes;
 use pailfs::vfs::Vfs;
 use pailfs::vfs::error::VfsError;
 use pailfs::vfs::types::{
-    Caller, Creation, DirEntry, Entry, Fh, Ino, Kind, Listing, Lookup, OpenHow, Privilege, Replace,
-    Room, SetAttr,
+    Attr, Caller, Creation, DirEntry, Entry, Fh, Ino, Kind, Listing, Lookup, OpenHow, Privilege,
+    Replace, Room, SetAttr, Special,
 };
-use rustix::io::Errno;
 
 use crate::model::steps::{Action, Outcome};
 use crate::model::tree::Node;
@@ -61,14 +60,16 @@ impl Client {
         }
     }
 
-    /// The permission bits of a file in the root.
-    pub(super) async fn mode(&self, name: &str) -> u32 {
-        match self.vfs.lookup(Ino::ROOT, name.as_bytes()).await {
-            Ok(Lookup::Found(entry)) => {
-                self.vfs.forget(entry.attr.ino, 1);
-                entry.attr.mode
-            }
-            other => panic!("{name}: {other:?}"),
+    /// The permission bits of a file or a directory.
+    pub(super) async fn mode(&self, path: &str) -> u32 {
+        self.attr(path).await.mode
+    }
+
+    pub(super) async fn attr(&self, path: &str) -> Attr {
+        let mut walk = self.walk(path).await.expect("a directory");
+        match walk.lookup().await {
+            Ok(Some(entry)) => entry.attr,
+            other => panic!("{path}: {other:?}"),
         }
     }
 
@@ -88,6 +89,17 @@ impl Client {
             Action::Unlink { path } => self.unlink(path).await,
             Action::Rename { from, to } => self.rename(from, to).await,
             Action::List { path } => self.list(path).await,
+            Action::Patch { path, at, content } => self.patch(path, *at as u64, content).await,
+            Action::Chmod { path, mode } => self.chmod(path, *mode).await,
+            Action::Symlink { path, target } => self.symlink(path, target).await,
+            Action::Fifo { path } => self.fifo(path).await,
+            Action::Copy { from, to } => self.copy(from, to).await,
+            Action::UnlinkReading { path, content } => {
+                self.reading(path, content, self.unlink(path)).await
+            }
+            Action::RenameReading { from, to, content } => {
+                self.reading(to, content, self.rename(from, to)).await
+            }
         };
         done.map_err(|error| error.errno())
     }
@@ -101,11 +113,7 @@ impl Client {
             let names = String::from_utf8(names).expect("names are UTF-8");
             for name in names.lines() {
                 let path = join(&directory, name);
-                let node = match self.read(&path).await {
-                    Ok(content) => Node::File(content),
-                    Err(error) if error.errno() == Errno::ISDIR => Node::Directory,
-                    Err(error) => panic!("{path}: {error}"),
-                };
+                let node = self.node(&path).await.unwrap_or_else(|error| panic!("{path}: {error}"));
                 if node == Node::Directory {
                     to_read.push(path.clone());
                 }
@@ -113,6 +121,20 @@ impl Client {
             }
         }
         nodes
+    }
+
+    async fn node(&self, path: &str) -> Result<Node, VfsError> {
+        let mut walk = self.walk(path).await?;
+        let attr = walk.lookup().await?.ok_or(VfsError::NotFound)?.attr;
+        Ok(match attr.kind {
+            Kind::File => Node::File(self.read(path).await?),
+            Kind::Directory => Node::Directory,
+            Kind::Symlink => Node::Symlink(self.vfs.readlink(attr.ino).await?.to_vec()),
+            Kind::Fifo => Node::Fifo,
+            kind @ (Kind::Socket | Kind::CharDevice | Kind::BlockDevice) => {
+                panic!("{path} is a {kind:?}")
+            }
+        })
     }
 
     pub(super) async fn write(&self, path: &str, content: &[u8]) -> Result<Vec<u8>, VfsError> {
@@ -205,6 +227,110 @@ impl Client {
         read?;
         assert_eq!(content.len() as u64, entry.attr.size, "stat and read differ on {path}");
         Ok(content)
+    }
+
+    async fn patch(&self, path: &str, at: u64, content: &[u8]) -> Result<Vec<u8>, VfsError> {
+        let how = OpenHow { write: true, ..OpenHow::default() };
+        let mut walk = self.walk(path).await?;
+        let entry = walk.lookup().await?.ok_or(VfsError::NotFound)?;
+        let fh = self.open(&entry, how).await?;
+        self.put(fh, at, content).await
+    }
+
+    async fn chmod(&self, path: &str, mode: u32) -> Result<Vec<u8>, VfsError> {
+        let mut walk = self.walk(path).await?;
+        let entry = walk.lookup().await?.ok_or(VfsError::NotFound)?;
+        let change = SetAttr { mode: Some(mode), ..SetAttr::default() };
+        let after = self.vfs.setattr(entry.attr.ino, None, change, ROOT).await?;
+        assert_eq!(after.attr.mode, mode);
+        Ok(Vec::new())
+    }
+
+    async fn symlink(&self, path: &str, target: &str) -> Result<Vec<u8>, VfsError> {
+        let mut walk = self.walk(path).await?;
+        let (name, target) = (walk.name.as_bytes(), target.as_bytes());
+        let entry = self.vfs.symlink(walk.parent, name, target, FILE).await?;
+        walk.looked_up.push(entry.attr.ino);
+        Ok(Vec::new())
+    }
+
+    async fn fifo(&self, path: &str) -> Result<Vec<u8>, VfsError> {
+        let mut walk = self.walk(path).await?;
+        let fifo = Special { kind: Kind::Fifo, device: 0 };
+        let entry = self.vfs.mknod(walk.parent, walk.name.as_bytes(), fifo, FILE).await?;
+        walk.looked_up.push(entry.attr.ino);
+        Ok(Vec::new())
+    }
+
+    /// As `cp` does it: until there is nothing more to copy.
+    async fn copy(&self, from: &str, to: &str) -> Result<Vec<u8>, VfsError> {
+        let mut walk = self.walk(from).await?;
+        let entry = walk.lookup().await?.ok_or(VfsError::NotFound)?;
+        let how = OpenHow { read: true, ..OpenHow::default() };
+        let source = self.open(&entry, how).await?;
+        let copied = self.copy_to(source, to).await;
+        self.vfs.release(source).await?;
+        copied
+    }
+
+    async fn copy_to(&self, source: Fh, to: &str) -> Result<Vec<u8>, VfsError> {
+        let mut walk = self.walk(to).await?;
+        let how = OpenHow { write: true, ..OpenHow::default() };
+        let (entry, opened) = self.vfs.create(walk.parent, walk.name.as_bytes(), how, FILE).await?;
+        walk.looked_up.push(entry.attr.ino);
+        let mut at = 0;
+        let copied = loop {
+            let copy = self.vfs.copy_file_range((source, at), (opened.fh, at), 1 << 30);
+            match copy.await {
+                Ok(0) => break Ok(Vec::new()),
+                Ok(bytes) => at += u64::from(bytes),
+                Err(error) => break Err(error),
+            }
+        };
+        let flushed = self.vfs.flush(opened.fh).await;
+        let released = self.vfs.release(opened.fh).await;
+        flushed.and(released).and(copied)
+    }
+
+    /// Something happens to a file of which half has been read; what is read then must be of
+    /// `content`, unless reading fails.
+    async fn reading(
+        &self,
+        path: &str,
+        content: &[u8],
+        happens: impl Future<Output = Result<Vec<u8>, VfsError>>,
+    ) -> Result<Vec<u8>, VfsError> {
+        let mut walk = self.walk(path).await?;
+        let entry = walk.lookup().await?.ok_or(VfsError::NotFound)?;
+        let how = OpenHow { read: true, ..OpenHow::default() };
+        let fh = self.open(&entry, how).await?;
+        let half = self.read_on(fh, content, 0, content.len() / 2).await;
+        let happened = happens.await;
+        let rest = self.read_on(fh, content, content.len() / 2, usize::MAX).await;
+        let again = self.read_on(fh, content, 0, usize::MAX).await;
+        let released = self.vfs.release(fh).await;
+        half.and(rest).and(again).and(released).and(happened)
+    }
+
+    /// Reads from `from` on, as far as `to` or the end.
+    async fn read_on(
+        &self,
+        fh: Fh,
+        content: &[u8],
+        from: usize,
+        to: usize,
+    ) -> Result<(), VfsError> {
+        let mut at = from;
+        while at < to {
+            let read = self.vfs.read(fh, at as u64, REQUEST_BYTES as u32).await?;
+            let end = (at + REQUEST_BYTES).min(content.len());
+            assert!(*read == content[at..end], "wrong bytes at {at}: {} of them", read.len());
+            if read.is_empty() {
+                break;
+            }
+            at = end;
+        }
+        Ok(())
     }
 
     async fn mkdir(&self, path: &str) -> Result<Vec<u8>, VfsError> {

@@ -4,6 +4,8 @@
 //! Whatever fails: what the program was told is true, every file is whole under its old name or
 //! its new one, nothing is left open, known or half uploaded, and the mount goes on.
 
+mod files;
+
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
@@ -24,7 +26,7 @@ use rustix::io::Errno;
 use crate::model::client::Client;
 use crate::model::steps::{Action, Outcome};
 use crate::model::tree::{Node, Tree};
-use crate::model::{BUCKET, TTL, empty_bucket, in_virtual_time, mount};
+use crate::model::{BUCKET, TTL, empty_bucket, in_virtual_time, mount, put_outside};
 
 /// More than two parts.
 const LARGE_BYTES: usize = 12 << 20;
@@ -63,10 +65,9 @@ async fn check_one(before: &[(&str, Vec<u8>)], action: &Action, number: usize, w
     let mut tree = Tree::default();
     for (path, content) in before {
         tree.put_outside(path, content);
-        let payload = Payload::from(bytes::Bytes::from(content.clone()));
-        let written = store.put_object(BUCKET, path, payload, WriteOptions::default()).await;
-        written.expect("the store takes it");
+        put_outside(&*store, path, content).await;
     }
+    let modes = modes(before, action, &mount(&store, &clock)).await;
     let faulty = Arc::new(Faulty::new(Arc::clone(&store)));
     let client = mount(&(Arc::clone(&faulty) as Arc<dyn ObjectStore>), &clock);
     let first = faulty.calls().len();
@@ -81,7 +82,14 @@ async fn check_one(before: &[(&str, Vec<u8>)], action: &Action, number: usize, w
     faulty.heal();
     tokio::time::advance(TTL).await;
     let context = format!("{action:?} with {failed:?} failing {when:?}: told {told:?}");
-    let now = mount(&store, &clock).all().await;
+    let fresh = mount(&store, &clock);
+    let now = fresh.all().await;
+    assert!(failed.is_some() || told == expected, "{context}: nothing failed");
+    if let Some((path, modes)) = modes {
+        let mode = fresh.mode(&path).await;
+        let may_be = if told.is_ok() { &modes[1..] } else { &modes };
+        assert!(may_be.contains(&mode), "{context}: the mode is {mode:o}");
+    }
     match told {
         Ok(content) => {
             assert_eq!(Ok(content), expected, "{context}");
@@ -92,6 +100,17 @@ async fn check_one(before: &[(&str, Vec<u8>)], action: &Action, number: usize, w
     check_goes_on(&client, &now, &context).await;
     check_uploads(&*store, failed, &context).await;
     failed.is_some()
+}
+
+/// For a change of mode: of what, and the mode before and after.
+async fn modes(
+    before: &[(&str, Vec<u8>)],
+    action: &Action,
+    client: &Client,
+) -> Option<(String, [u32; 2])> {
+    let Action::Chmod { path, mode } = action else { return None };
+    assert!(before.iter().any(|(name, _)| name.starts_with(path)), "{path} is there");
+    Some((path.clone(), [client.mode(path).await, *mode]))
 }
 
 fn check_same(now: &Snapshot, expected: &Snapshot, context: &str) {
@@ -333,9 +352,7 @@ impl Troubled {
         let mut tree = Tree::default();
         for (path, content) in before {
             tree.put_outside(path, content);
-            let payload = Payload::from(Bytes::from(content.clone()));
-            let written = store.put_object(BUCKET, path, payload, WriteOptions::default()).await;
-            written.expect("the store takes it");
+            put_outside(&*store, path, content).await;
         }
         // What is to be seen as older than the rename must be.
         tokio::time::advance(TTL * 3).await;

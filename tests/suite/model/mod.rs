@@ -4,6 +4,7 @@
 //! After each step the answers must be the same, errnos included; after all of them the whole
 //! tree must be, also as a fresh mount sees it, and nothing may be left open or known.
 
+mod attributes;
 mod client;
 mod faults;
 mod open;
@@ -14,10 +15,13 @@ mod tree;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use pailfs::store::ObjectStore;
+use bytes::Bytes;
 use pailfs::store::clock::{Clock, VirtualClock};
 use pailfs::store::model::{Model, ModelOptions};
-use pailfs::store::types::{CreateBucket, DeleteObject, Payload, WriteOptions};
+use pailfs::store::types::{
+    CompleteMultipart, CreateBucket, CreateMultipart, DeleteObject, Payload, WriteOptions,
+};
+use pailfs::store::{ObjectStore, Upload, UploadPart};
 use pailfs::vfs::Vfs;
 use pailfs::vfs::options::Options;
 use pailfs::vfs::types::Source;
@@ -67,7 +71,7 @@ impl World {
         if !self.tree.put_outside(path, &content) {
             return;
         }
-        let payload = Payload::from(bytes::Bytes::from(content));
+        let payload = Payload::from(Bytes::from(content));
         self.store
             .put_object(BUCKET, path, payload, WriteOptions::default())
             .await
@@ -104,6 +108,28 @@ async fn empty_bucket() -> (Arc<dyn ObjectStore>, Arc<dyn Clock>) {
         Arc::new(Model::in_memory(Arc::clone(&clock), ModelOptions::default()));
     store.create_bucket(BUCKET, CreateBucket::default()).await.expect("a new bucket");
     (store, clock)
+}
+
+/// What a program has written large is of several parts.
+async fn put_outside(store: &dyn ObjectStore, key: &str, content: &[u8]) {
+    const PART_BYTES: usize = 5 << 20;
+    if content.len() < PART_BYTES {
+        let payload = Payload::from(Bytes::copy_from_slice(content));
+        let written = store.put_object(BUCKET, key, payload, WriteOptions::default()).await;
+        written.expect("the store takes it");
+        return;
+    }
+    let begun = store.create_multipart(BUCKET, key, CreateMultipart::default()).await;
+    let id = begun.expect("an upload");
+    let upload = Upload { bucket: BUCKET, key, upload: &id };
+    let mut parts = Vec::new();
+    for (number, chunk) in (1..).zip(content.chunks(PART_BYTES)) {
+        let payload = Payload::from(Bytes::copy_from_slice(chunk));
+        let part = store.upload_part(UploadPart { upload, number, checksum: None }, payload).await;
+        parts.push(part.expect("a part"));
+    }
+    let completed = store.complete_multipart(upload, parts, CompleteMultipart::default()).await;
+    completed.expect("an object");
 }
 
 fn mount(store: &Arc<dyn ObjectStore>, clock: &Arc<dyn Clock>) -> Client {

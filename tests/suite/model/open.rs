@@ -2,11 +2,16 @@
 //!
 //! Several handles of several inodes, read and written anywhere, cut, punched and copied, while
 //! their names are renamed and removed, in so little memory that bytes are staged on disk.
-//! Every read must give what a disk would; every sync must have brought it to S3.
+//! Every read must give what a disk would; every sync must have brought it to S3. A second mount
+//! that looks on must have what is closed, and of the rest nothing that never was.
 
-use std::collections::BTreeMap;
+mod acts;
+
+use std::collections::{BTreeMap, HashSet};
+use std::hash::{DefaultHasher, Hasher};
 use std::path::Path;
 use std::sync::Arc;
+use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use futures_util::TryStreamExt;
@@ -17,12 +22,13 @@ use pailfs::vfs::Vfs;
 use pailfs::vfs::error::VfsError;
 use pailfs::vfs::options::Options;
 use pailfs::vfs::types::{
-    Allocation, Caller, Creation, Fh, Grow, Ino, Lookup, OpenHow, Privilege, Replace, SetAttr,
-    Source,
+    Allocation, Caller, Creation, Entry, Fh, Grow, Ino, Kind, Lookup, OpenHow, Privilege, Replace,
+    SetAttr, Source, Special,
 };
-use proptest::prelude::{Just, ProptestConfig, Strategy, any, prop_oneof, proptest};
+use proptest::prelude::{ProptestConfig, proptest};
 
 use crate::model::client::Client;
+use crate::model::open::acts::{Act, LINK, PIPE, act};
 use crate::model::tree::Node;
 use crate::model::{BUCKET, TTL, empty_bucket, in_virtual_time, mount};
 
@@ -35,84 +41,29 @@ const FILE_BYTES_MAX: u64 = 3 * PART_BYTES;
 const ROOT: Caller = Caller { uid: 0, gid: 0, pid: 1 };
 const CREATION: Creation = Creation { uid: 0, gid: 0, mode: 0o644 };
 
-#[derive(Clone, Debug)]
-enum Act {
-    Open { slot: usize, name: &'static str, how: OpenHow, create: bool },
-    Write { slot: usize, at: u64, fill: u8, bytes: u64 },
-    Read { slot: usize, at: u64, bytes: u32 },
-    Cut { slot: usize, bytes: u64 },
-    Punch { slot: usize, at: u64, bytes: u64 },
-    Copy { from: usize, at: u64, to: usize, to_at: u64, bytes: u64 },
-    Sync { slot: usize },
-    Flush { slot: usize },
-    Close { slot: usize },
-    Unlink { name: &'static str },
-    Rename { from: &'static str, to: &'static str },
-    Chmod { name: &'static str, mode: u32 },
-    Wait,
-}
-
-fn name() -> impl Strategy<Value = &'static str> {
-    prop_oneof![3 => Just("a"), 2 => Just("b"), 1 => Just("c")]
-}
-
-/// Near the beginning or near where parts meet.
-fn offset() -> impl Strategy<Value = u64> {
-    prop_oneof![
-        6 => 0..100u64,
-        2 => PART_BYTES - 50..PART_BYTES + 50,
-        1 => 2 * PART_BYTES - 50..2 * PART_BYTES + 50,
-    ]
-}
-
-fn length() -> impl Strategy<Value = u64> {
-    prop_oneof![
-        8 => 0..100u64,
-        2 => PART_BYTES - 50..PART_BYTES + 50,
-    ]
-}
-
-fn how() -> impl Strategy<Value = OpenHow> {
-    (0..4u8, any::<bool>()).prop_map(|(kind, truncate)| OpenHow {
-        read: kind != 1,
-        write: kind != 0,
-        append: kind == 3,
-        truncate: truncate && kind != 0,
-        exclusive: false,
-    })
-}
-
-fn act() -> impl Strategy<Value = Act> {
-    let slot = 0..SLOTS;
-    prop_oneof![
-        6 => (slot.clone(), name(), how(), any::<bool>()).prop_map(|(slot, name, how, create)| {
-            Act::Open { slot, name, how, create: create && how.write }
-        }),
-        8 => (slot.clone(), offset(), any::<u8>(), length())
-            .prop_map(|(slot, at, fill, bytes)| Act::Write { slot, at, fill, bytes }),
-        6 => (slot.clone(), offset(), length())
-            .prop_map(|(slot, at, bytes)| Act::Read { slot, at, bytes: bytes as u32 }),
-        2 => (slot.clone(), offset()).prop_map(|(slot, bytes)| Act::Cut { slot, bytes }),
-        2 => (slot.clone(), offset(), length())
-            .prop_map(|(slot, at, bytes)| Act::Punch { slot, at, bytes }),
-        3 => (slot.clone(), offset(), slot.clone(), offset(), length())
-            .prop_map(|(from, at, to, to_at, bytes)| Act::Copy { from, at, to, to_at, bytes }),
-        2 => slot.clone().prop_map(|slot| Act::Sync { slot }),
-        1 => slot.clone().prop_map(|slot| Act::Flush { slot }),
-        4 => slot.prop_map(|slot| Act::Close { slot }),
-        2 => name().prop_map(|name| Act::Unlink { name }),
-        2 => (name(), name()).prop_map(|(from, to)| Act::Rename { from, to }),
-        1 => (name(), 0..0o1000u32).prop_map(|(name, mode)| Act::Chmod { name, mode }),
-        1 => Just(Act::Wait),
-    ]
-}
-
 /// What a disk would have.
 #[derive(Default)]
 struct Disk {
     names: BTreeMap<&'static str, usize>,
     inodes: Vec<Vec<u8>>,
     modes: Vec<u32>,
+    /// Of what was not written since its time was set.
+    times: Vec<Option<SystemTime>>,
+    specials: BTreeMap<&'static str, Node>,
+    /// Of every content that was brought to S3.
+    committed: HashSet<u64>,
+}
+
+impl Disk {
+    fn note_committed(&mut self, inode: usize) {
+        self.committed.insert(digest(&self.inodes[inode]));
+    }
+}
+
+fn digest(content: &[u8]) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    hasher.write(content);
+    hasher.finish()
 }
 
 struct Handle {
@@ -127,6 +78,8 @@ struct World {
     clock: Arc<dyn Clock>,
     vfs: Arc<Vfs>,
     client: Client,
+    /// Another mount of the bucket.
+    second: Client,
     disk: Disk,
     slots: [Option<Handle>; SLOTS],
 }
@@ -165,7 +118,8 @@ impl World {
         };
         let vfs = Vfs::new(Arc::clone(&store), source, options, Arc::clone(&clock));
         let client = Client::new(Arc::clone(&vfs));
-        Self { store, clock, vfs, client, disk: Disk::default(), slots: Default::default() }
+        let second = mount(&store, &clock);
+        Self { store, clock, vfs, client, second, disk: Disk::default(), slots: Default::default() }
     }
 
     async fn run(&mut self, act: &Act) {
@@ -183,6 +137,7 @@ impl World {
             Act::Flush { slot } => {
                 if let Some(handle) = &self.slots[slot] {
                     self.vfs.flush(handle.fh).await.expect("a flush");
+                    self.disk.note_committed(handle.inode);
                 }
             }
             Act::Close { slot } => self.close(slot).await,
@@ -193,7 +148,18 @@ impl World {
             }
             Act::Rename { from, to } => self.rename(from, to, &context).await,
             Act::Chmod { name, mode } => self.chmod(name, mode).await,
-            Act::Wait => tokio::time::advance(TTL).await,
+            Act::Utimens { name, second } => self.utimens(name, second).await,
+            Act::Symlink { target } => self.symlink(target, &context).await,
+            Act::Fifo => self.fifo(&context).await,
+            Act::UnlinkSpecial { name } => {
+                let there = self.disk.specials.remove(name).is_some();
+                let told = self.client.unlink(name).await;
+                assert_eq!(told.is_ok(), there, "{context}: {told:?}");
+            }
+            Act::Wait => {
+                tokio::time::advance(TTL).await;
+                self.check_second().await;
+            }
         }
     }
 
@@ -220,11 +186,13 @@ impl World {
         let inode = inode.unwrap_or_else(|| {
             self.disk.inodes.push(Vec::new());
             self.disk.modes.push(CREATION.mode);
+            self.disk.times.push(None);
             self.disk.names.insert(name, self.disk.inodes.len() - 1);
             self.disk.inodes.len() - 1
         });
         if how.truncate {
             self.disk.inodes[inode].clear();
+            self.disk.times[inode] = None;
         }
         self.slots[slot] = Some(Handle { inode, how, fh, ino });
     }
@@ -238,6 +206,7 @@ impl World {
         if at + bytes > FILE_BYTES_MAX {
             return;
         }
+        self.disk.times[handle.inode] = None;
         let data: Vec<u8> = (0..bytes).map(|index| fill.wrapping_add((index >> 3) as u8)).collect();
         for (index, chunk) in data.chunks(1 << 20).enumerate() {
             let at = at + ((index as u64) << 20);
@@ -265,6 +234,7 @@ impl World {
         let change = SetAttr { size: Some(bytes), ..SetAttr::default() };
         let cut = self.vfs.setattr(handle.ino, Some(handle.fh), change, ROOT).await;
         assert_eq!(cut.expect("a cut").attr.size, bytes);
+        self.disk.times[handle.inode] = None;
         self.disk.inodes[handle.inode].resize(bytes as usize, 0);
     }
 
@@ -274,6 +244,7 @@ impl World {
         };
         let zero = Allocation::Zero(Grow::Never);
         self.vfs.fallocate(handle.fh, at..at + bytes, zero).await.expect("a hole");
+        self.disk.times[handle.inode] = None;
         let content = &mut self.disk.inodes[handle.inode];
         let end = ((at + bytes) as usize).min(content.len());
         if let Some(punched) = content.get_mut(at as usize..end) {
@@ -292,6 +263,7 @@ impl World {
         let told = self.vfs.copy_file_range((source.fh, from.1), (target.fh, to.1), bytes).await;
         assert_eq!(told.expect("a copy") as usize, copied.len());
         if !copied.is_empty() {
+            self.disk.times[target.inode] = None;
             overwrite(&mut self.disk.inodes[target.inode], to.1 as usize, &copied);
         }
     }
@@ -301,6 +273,7 @@ impl World {
             return;
         };
         self.vfs.fsync(handle.fh).await.expect("a sync");
+        self.disk.note_committed(handle.inode);
         let named = self.disk.names.iter().find(|(_, inode)| **inode == handle.inode);
         let Some((name, inode)) = named else { return };
         let got = self.store.get_object(BUCKET, name, GetObject::default()).await;
@@ -313,6 +286,7 @@ impl World {
         self.vfs.flush(handle.fh).await.expect("a close");
         self.vfs.release(handle.fh).await.expect("a release");
         self.vfs.forget(handle.ino, 1);
+        self.disk.note_committed(handle.inode);
     }
 
     async fn rename(&mut self, from: &'static str, to: &'static str, context: &str) {
@@ -323,6 +297,8 @@ impl World {
             (Some(inode), Ok(())) => {
                 self.disk.names.remove(from);
                 self.disk.names.insert(to, inode);
+                // What is still being written goes to S3 under its new name at once.
+                self.disk.note_committed(inode);
             }
             (None, Err(VfsError::NotFound)) => {}
             (inode, told) => panic!("{context}: {inode:?} {told:?}"),
@@ -338,6 +314,87 @@ impl World {
         self.disk.modes[*inode] = mode;
     }
 
+    async fn utimens(&mut self, name: &'static str, second: u64) {
+        let Some(inode) = self.disk.names.get(name) else { return };
+        let ino = self.client.ino(name).await;
+        let time = SystemTime::UNIX_EPOCH + Duration::new(second, 123_456_789);
+        let change = SetAttr { mtime: Some(time), ..SetAttr::default() };
+        self.vfs.setattr(ino, None, change, ROOT).await.expect("a change of time");
+        self.vfs.forget(ino, 1);
+        self.disk.times[*inode] = Some(time);
+    }
+
+    async fn symlink(&mut self, target: u8, context: &str) {
+        let target = format!("some/where/{target}");
+        let (name, bytes) = (LINK.as_bytes(), target.as_bytes());
+        let told = self.vfs.symlink(Ino::ROOT, name, bytes, CREATION).await;
+        self.made(LINK, Node::Symlink(target.into_bytes()), told, context);
+    }
+
+    async fn fifo(&mut self, context: &str) {
+        let fifo = Special { kind: Kind::Fifo, device: 0 };
+        let told = self.vfs.mknod(Ino::ROOT, PIPE.as_bytes(), fifo, CREATION).await;
+        self.made(PIPE, Node::Fifo, told, context);
+    }
+
+    fn made(
+        &mut self,
+        name: &'static str,
+        node: Node,
+        told: Result<Entry, VfsError>,
+        context: &str,
+    ) {
+        match (self.disk.specials.contains_key(name), told) {
+            (false, Ok(entry)) => {
+                self.vfs.forget(entry.attr.ino, 1);
+                self.disk.specials.insert(name, node);
+            }
+            (true, Err(VfsError::Exists(_))) => {}
+            (there, told) => panic!("{context}: {there} {told:?}"),
+        }
+    }
+
+    fn is_written(&self, inode: usize) -> bool {
+        self.slots.iter().flatten().any(|handle| handle.inode == inode && handle.how.write)
+    }
+
+    /// What nobody writes is elsewhere as it is here; what somebody writes is as it once was.
+    async fn check_second(&self) {
+        let all = self.second.all().await;
+        for (name, inode) in &self.disk.names {
+            let content = match all.get(*name) {
+                Some(Node::File(content)) => content,
+                None if self.is_written(*inode) => continue,
+                other => panic!("{name} elsewhere: {}", other.is_some()),
+            };
+            if self.is_written(*inode) {
+                let known = self.disk.committed.contains(&digest(content));
+                assert!(known, "{name} elsewhere: {} bytes that never were", content.len());
+            } else {
+                check_same(content, &self.disk.inodes[*inode], &format!("{name} elsewhere"));
+                self.check_attributes(&self.second, name, *inode).await;
+            }
+        }
+        for (name, node) in &self.disk.specials {
+            assert_eq!(all.get(*name), Some(node), "{name} elsewhere");
+        }
+        let is_known = |name: &str| {
+            self.disk.names.contains_key(name) || self.disk.specials.contains_key(name)
+        };
+        for name in all.keys() {
+            assert!(is_known(name), "{name} is still there elsewhere");
+        }
+        self.second.check_nothing_left();
+    }
+
+    async fn check_attributes(&self, client: &Client, name: &str, inode: usize) {
+        let attr = client.attr(name).await;
+        assert_eq!(attr.mode, self.disk.modes[inode], "the mode of {name}");
+        if let Some(time) = self.disk.times[inode] {
+            assert_eq!(attr.mtime, time, "the time of {name}");
+        }
+    }
+
     async fn check(mut self) {
         for slot in 0..SLOTS {
             self.close(slot).await;
@@ -347,13 +404,18 @@ impl World {
         for client in [&self.client, &fresh] {
             let all = client.all().await;
             let names: Vec<&str> = all.keys().map(String::as_str).collect();
-            let expected: Vec<&str> = self.disk.names.keys().copied().collect();
+            let disk = &self.disk;
+            let mut expected: Vec<&str> =
+                disk.names.keys().chain(disk.specials.keys()).copied().collect();
+            expected.sort_unstable();
             assert_eq!(names, expected);
+            for (name, node) in &self.disk.specials {
+                assert_eq!(all.get(*name), Some(node), "{name}");
+            }
             for (name, inode) in &self.disk.names {
                 let Some(Node::File(content)) = all.get(*name) else { panic!("{name} is no file") };
                 check_same(content, &self.disk.inodes[*inode], name);
-                let mode = client.mode(name).await;
-                assert_eq!(mode, self.disk.modes[*inode], "the mode of {name}");
+                self.check_attributes(client, name, *inode).await;
             }
             client.check_nothing_left();
         }
@@ -372,7 +434,7 @@ async fn run(acts: Vec<Act>) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 200, max_shrink_iters: 2000, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 500, max_shrink_iters: 2000, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn open_files_are_inodes_whatever_becomes_of_their_names(

@@ -41,6 +41,39 @@ pub(super) enum Action {
     List {
         path: String,
     },
+    /// Writes into a file that is there.
+    Patch {
+        path: String,
+        at: usize,
+        content: Vec<u8>,
+    },
+    Chmod {
+        path: String,
+        mode: u32,
+    },
+    Symlink {
+        path: String,
+        target: String,
+    },
+    Fifo {
+        path: String,
+    },
+    /// Copies a whole file by `copy_file_range` into one that is made for it.
+    Copy {
+        from: String,
+        to: String,
+    },
+    /// Removes a file that is being read and reads on: all of `content`, or an error.
+    UnlinkReading {
+        path: String,
+        content: Vec<u8>,
+    },
+    /// Renames a file over one that is being read and reads on: all of `content`, or an error.
+    RenameReading {
+        from: String,
+        to: String,
+        content: Vec<u8>,
+    },
 }
 
 /// One step of a history.

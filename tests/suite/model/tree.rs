@@ -10,6 +10,8 @@ use crate::model::steps::{Action, Outcome};
 pub(super) enum Node {
     Directory,
     File(Vec<u8>),
+    Symlink(Vec<u8>),
+    Fifo,
 }
 
 /// Paths from the root, without a leading slash.
@@ -36,6 +38,18 @@ impl Tree {
             Action::Unlink { path } => self.unlink(path),
             Action::Rename { from, to } => self.rename(from, to),
             Action::List { path } => self.list(path),
+            Action::Patch { path, at, content } => self.patch(path, *at, content),
+            Action::Chmod { path, mode: _ } => self.chmod(path),
+            Action::Symlink { path, target } => {
+                self.make(path, Node::Symlink(target.clone().into()))
+            }
+            Action::Fifo { path } => self.make(path, Node::Fifo),
+            Action::Copy { from, to } => {
+                let content = self.read(from)?;
+                self.write(to, &content)
+            }
+            Action::UnlinkReading { path, content: _ } => self.unlink(path),
+            Action::RenameReading { from, to, content: _ } => self.rename(from, to),
         }
     }
 
@@ -107,6 +121,29 @@ impl Tree {
         Ok(Vec::new())
     }
 
+    fn patch(&mut self, path: &str, at: usize, content: &[u8]) -> Outcome {
+        let file = self.file(path)?;
+        let end = at + content.len();
+        file.resize(file.len().max(end), 0);
+        file[at..end].copy_from_slice(content);
+        Ok(Vec::new())
+    }
+
+    /// Modes are not part of the tree.
+    fn chmod(&self, path: &str) -> Outcome {
+        self.parent(path)?;
+        self.nodes.get(path).map(|_| Vec::new()).ok_or(Errno::NOENT)
+    }
+
+    fn make(&mut self, path: &str, node: Node) -> Outcome {
+        self.parent(path)?;
+        if self.nodes.contains_key(path) {
+            return Err(Errno::EXIST);
+        }
+        self.nodes.insert(path.to_owned(), node);
+        Ok(Vec::new())
+    }
+
     fn read(&mut self, path: &str) -> Outcome {
         Ok(self.file(path)?.clone())
     }
@@ -150,13 +187,17 @@ impl Tree {
         }
         match (&node, self.nodes.get(to)) {
             _ if from == to => return Ok(Vec::new()),
-            (Node::Directory, Some(Node::File(_))) => return Err(Errno::NOTDIR),
-            (Node::File(_), Some(Node::Directory)) => return Err(Errno::ISDIR),
+            (Node::Directory, Some(Node::File(_) | Node::Symlink(_) | Node::Fifo)) => {
+                return Err(Errno::NOTDIR);
+            }
+            (Node::File(_) | Node::Symlink(_) | Node::Fifo, Some(Node::Directory)) => {
+                return Err(Errno::ISDIR);
+            }
             (Node::Directory, Some(Node::Directory)) if !self.children(to).is_empty() => {
                 return Err(Errno::NOTEMPTY);
             }
             (Node::Directory, _) => self.move_below(from, to),
-            (Node::File(_), _) => {}
+            (Node::File(_) | Node::Symlink(_) | Node::Fifo, _) => {}
         }
         self.nodes.insert(to.to_owned(), node);
         self.remove(from);
@@ -199,7 +240,7 @@ impl Tree {
         self.parent(path)?;
         match self.nodes.get(path) {
             Some(Node::Directory) => Ok(()),
-            Some(Node::File(_)) => Err(Errno::NOTDIR),
+            Some(Node::File(_) | Node::Symlink(_) | Node::Fifo) => Err(Errno::NOTDIR),
             None => Err(Errno::NOENT),
         }
     }
@@ -209,6 +250,7 @@ impl Tree {
         match self.nodes.get_mut(path) {
             Some(Node::File(content)) => Ok(content),
             Some(Node::Directory) => Err(Errno::ISDIR),
+            Some(Node::Symlink(_) | Node::Fifo) => Err(Errno::INVAL),
             None => Err(Errno::NOENT),
         }
     }
@@ -218,7 +260,7 @@ impl Tree {
         for (at, _) in path.match_indices('/') {
             match self.nodes.get(&path[..at]) {
                 Some(Node::Directory) => {}
-                Some(Node::File(_)) => return Err(Errno::NOTDIR),
+                Some(Node::File(_) | Node::Symlink(_) | Node::Fifo) => return Err(Errno::NOTDIR),
                 None => return Err(Errno::NOENT),
             }
         }
