@@ -184,7 +184,7 @@ pub const OPTIONS: &[OptionRow] = &[
     row("timeout", Value::Named("SECONDS"), "timeout", "60", MOUNTS)
         .help("How long an operation may wait for S3, retries included, before it fails"),
     row("state-dir", Value::Named("DIR"), "state_dir", "/var/lib/pailfs for root, else ~/.local/state/pailfs", MOUNT)
-        .help("Where to keep what must survive a crash: changes under way, files being written, attributes that were asked for"),
+        .help("Where to keep renames under way, which the next mount finishes, bytes being written that memory has no room for, and attributes that were asked for"),
     row("foreground", Value::None, "", "", MOUNT)
         .short('f')
         .help("Stay in front, and log to standard error"),

@@ -196,21 +196,6 @@ fn a_removed_file_is_gone_from_s3() {
 }
 
 #[test]
-fn a_file_removed_while_open_is_read_rightly_or_not_at_all() {
-    let (site, mount) = mounted();
-    site.bucket.put("file", "still here");
-    let mut file = File::open(mount.path("file")).expect("the file");
-    fs::remove_file(mount.path("file")).expect("a removal");
-    let mut text = String::new();
-    match file.read_to_string(&mut text) {
-        Ok(_) => assert_eq!(text, "still here"),
-        Err(error) => assert_eq!(Errno::from_io_error(&error), Some(Errno::STALE)),
-    }
-    drop(file);
-    assert_eq!(site.bucket.keys(), Vec::<String>::new());
-}
-
-#[test]
 fn many_files_are_written_side_by_side() {
     let (site, mount) = mounted();
     mount.shell("for n in {1..40}; do (seq $n 2000 > f$n) & done; wait").ok();

@@ -6,6 +6,7 @@ mod escapes;
 mod files;
 mod large;
 mod names;
+mod ranges;
 mod rename;
 mod session;
 mod special;
