@@ -328,6 +328,8 @@ impl Vfs {
             return Err(VfsError::IsDirectory);
         };
         let target = Target { bucket, key };
+        // The object may get another ETag.
+        self.part_from(|borrowed| *borrowed == target).await?;
         let mut changed = Posix::default();
         let rewritten = rewrite_attributes(&self.store, &target, |attributes| {
             let before = posix::read(&attributes.metadata);
