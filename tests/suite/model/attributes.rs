@@ -18,7 +18,7 @@ use pailfs::vfs::types::{
 };
 
 use crate::model::client::Client;
-use crate::model::{BUCKET, TTL, empty_bucket, in_virtual_time};
+use crate::model::{BUCKET, TTL, empty_bucket, in_virtual_time, put_outside};
 
 const PART_BYTES: u64 = 5 << 20;
 const ROOT: Caller = Caller { uid: 0, gid: 0, pid: 1 };
@@ -402,5 +402,21 @@ fn a_file_is_read_on_after_its_mode_is_changed() {
         }
         assert!(read == content);
         client.vfs().release(fh).await.expect("a release");
+    });
+}
+
+#[test]
+fn a_mode_may_change_while_a_copy_of_the_file_is_not_closed() {
+    in_virtual_time(async {
+        let world = World::new().await;
+        put_outside(&*world.store, "source", &pattern(1, COPIED_BYTES)).await;
+        let client = world.mount();
+        let copy = begin_copy(&client).await;
+        // The object is of several parts: S3's copy of it onto itself has another ETag.
+        let ino = client.ino("source").await;
+        change(&client, ino, to_mode(0o600)).await;
+        close(&client, copy).await;
+        assert!(world.content("copy").await == pattern(1, COPIED_BYTES));
+        assert_eq!(world.posix("source").await.mode, Some(0o600));
     });
 }
