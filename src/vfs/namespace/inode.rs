@@ -125,18 +125,13 @@ impl Inode {
         before.as_ref() == Some(etag)
     }
 
-    /// What was the version `before` is `now` another of the same bytes.
+    /// What was the version `before` is `now` another of the same bytes: S3 gives some copies an
+    /// ETag of their own.
     pub fn renew_pages(&self, before: &ETag, now: &ETag) {
         let mut pages_of = lock(&self.pages_of);
         if pages_of.as_ref() == Some(before) {
             *pages_of = Some(now.clone());
         }
-    }
-
-    /// The version that the pages which the kernel may have are of.
-    #[must_use]
-    pub fn pages(&self) -> Option<ETag> {
-        lock(&self.pages_of).clone()
     }
 
     /// The pages that the kernel may have are of no version.

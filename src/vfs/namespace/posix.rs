@@ -137,12 +137,6 @@ pub fn write(posix: &Posix, dialect: Dialect, metadata: &mut Metadata) {
     metadata.extend(said);
 }
 
-/// Whether metadata of this name says what a file is, in any dialect.
-#[must_use]
-pub fn is_posix_key(name: &str) -> bool {
-    name == SYMLINK_TARGET || NAMES.contains(&name)
-}
-
 /// Where a symbolic link points to if its metadata says so, as geesefs' does. Everybody else
 /// keeps the target as the object's body.
 #[must_use]

@@ -13,7 +13,7 @@ use crate::vfs::error::{VfsError, VfsResult};
 use crate::vfs::namespace::directory::{Asked, DirectoryFacts, Facts, Known};
 use crate::vfs::namespace::inode::{Inode, Location};
 use crate::vfs::namespace::posix::{self, Dialect, Posix};
-use crate::vfs::ops::attributes::SETTLING;
+use crate::vfs::ops::asking::SETTLING;
 use crate::vfs::ops::handles::OpenFile;
 use crate::vfs::ops::moves::Purpose;
 use crate::vfs::types::{Attr, Caller, Entry, Fh, Ino, Kind, OpenHow, Privilege, SetAttr};
@@ -107,7 +107,7 @@ impl Vfs {
         self.check_writable()?;
         let inode = self.inodes.get(ino)?;
         let privilege = caller.privilege();
-        if self.options.posix_dialect == Dialect::None {
+        if !self.asks() {
             let now = self.getattr(ino, fh).await?;
             self.check_kept(&now.attr, &change)?;
         }

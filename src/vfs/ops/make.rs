@@ -115,13 +115,17 @@ impl Vfs {
         self.reader.open(object).read(0, bytes).await
     }
 
-    /// What is made in a directory: its group is the directory's where that says so.
+    /// What is made in a directory: its group is the directory's where that says so. Where
+    /// nothing is kept it is the mount's from the start.
     pub(crate) async fn created(
         &self,
         directory: &Inode,
         kind: Kind,
         creation: Creation,
     ) -> VfsResult<Posix> {
+        if !self.asks() {
+            return Ok(Posix::default());
+        }
         let above = self.attr(directory, &self.directory_known(directory).await?);
         let now = Some(self.clock.wall());
         let planned = plan_creation(creation, kind, above.mode, above.gid);

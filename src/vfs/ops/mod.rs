@@ -1,7 +1,7 @@
 //! What a program can ask of a file or a directory, one file per family.
 
+pub mod asking;
 pub mod attr;
-pub mod attributes;
 pub mod commit;
 pub mod dir;
 pub mod file;

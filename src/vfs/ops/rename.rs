@@ -193,7 +193,7 @@ impl Vfs {
             Replace::Refused => self.copy_to_free_name(&from.target, &to.target).await?,
         };
         if let Some(inode) = self.inodes.find(from.directory.ino, &from.name) {
-            self.pages_follow(&inode, &from.target, &copied.object).await?;
+            inode.renew_pages(&copied.source, &copied.object.etag);
         }
         match self.remove_version(&from.target, Conditions::matching(copied.source)).await {
             // Somebody has written the old name anew since it was copied, and that stays.
@@ -224,25 +224,6 @@ impl Vfs {
             },
             _ => Err(error.into()),
         }
-    }
-
-    /// The kernel's pages of a file stay good where they are of the very bytes that were copied.
-    /// To be called before the source is removed.
-    pub(crate) async fn pages_follow(
-        &self,
-        inode: &Inode,
-        source: &Target,
-        copied: &ObjectRef,
-    ) -> VfsResult<()> {
-        let Some(pages) = inode.pages().filter(|pages| *pages != copied.etag) else {
-            return Ok(());
-        };
-        // S3 gives some copies another ETag than their source has.
-        let there = self.head(&source.bucket, &source.key).await?;
-        if there.is_some_and(|head| head.etag == pages) {
-            inode.note_pages(&copied.etag);
-        }
-        Ok(())
     }
 
     /// Lets the names know, and who has the file open.

@@ -14,7 +14,8 @@ use pailfs::vfs::Vfs;
 use pailfs::vfs::namespace::posix::{self, Dialect, Posix};
 use pailfs::vfs::options::Options;
 use pailfs::vfs::types::{
-    Caller, Creation, DirEntry, Fh, Ino, Kind, Listing, OpenHow, Privilege, Room, SetAttr, Source,
+    Caller, Creation, DirEntry, Fh, Ino, Kind, Listing, Lookup, OpenHow, Privilege, Room, SetAttr,
+    Source,
 };
 
 use crate::model::client::Client;
@@ -378,22 +379,53 @@ fn the_time_of_a_write_is_the_same_later() {
 
 #[test]
 fn a_file_is_read_on_after_its_mode_is_changed() {
+    check_read_on(&async |client: &Client| {
+        let directory = client.ino("dir").await;
+        let found = client.vfs().lookup(directory, b"file").await.expect("a lookup");
+        let Lookup::Found(entry) = found else { panic!("the file is there") };
+        change(client, entry.attr.ino, to_mode(0o600)).await;
+        "dir/file"
+    });
+}
+
+#[test]
+fn a_file_is_read_on_after_it_is_renamed() {
+    check_read_on(&async |client: &Client| {
+        client.rename("dir/file", "renamed").await.expect("a rename");
+        "renamed"
+    });
+}
+
+#[test]
+fn a_file_is_read_on_after_its_directory_is_renamed() {
+    check_read_on(&async |client: &Client| {
+        client.rename("dir", "renamed").await.expect("a rename");
+        "renamed/file"
+    });
+}
+
+/// Reads a file of several parts, of which S3's copies have another ETag, while `act` has it
+/// copied; `act` says where it is then.
+#[track_caller]
+fn check_read_on(act: &impl AsyncFn(&Client) -> &'static str) {
     const BYTES: usize = 22 << 20;
     in_virtual_time(async {
         let world = World::new().await;
         let content = pattern(1, BYTES);
-        let first = world.mount();
-        first.write("file", &content).await.expect("a write");
-        let head = world.store.head_object(BUCKET, "file", HeadObject::default()).await;
+        put_outside(&*world.store, "dir/file", &content).await;
+        let head = world.store.head_object(BUCKET, "dir/file", HeadObject::default()).await;
         let before = head.expect("an object").etag;
         assert!(before.as_str().contains('-'), "it is of several parts");
 
         let client = world.mount();
-        let ino = client.ino("file").await;
-        let fh = client.vfs().open(ino, READ, Privilege::Kept).await.expect("an open").fh;
+        let directory = client.ino("dir").await;
+        let found = client.vfs().lookup(directory, b"file").await.expect("a lookup");
+        let Lookup::Found(entry) = found else { panic!("the file is there") };
+        let opened = client.vfs().open(entry.attr.ino, READ, Privilege::Kept).await;
+        let fh = opened.expect("an open").fh;
         let mut read = client.vfs().read(fh, 0, 1 << 20).await.expect("a read").to_vec();
-        change(&client, ino, to_mode(0o600)).await;
-        let head = world.store.head_object(BUCKET, "file", HeadObject::default()).await;
+        let key = act(&client).await;
+        let head = world.store.head_object(BUCKET, key, HeadObject::default()).await;
         assert!(head.expect("an object").etag != before, "the copy has another ETag");
         while read.len() < BYTES {
             let some = client.vfs().read(fh, read.len() as u64, 1 << 20).await.expect("a read");

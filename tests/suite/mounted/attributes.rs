@@ -92,7 +92,8 @@ fn without_a_dialect_attributes_are_those_of_the_mount() {
     assert_eq!(mount.shell("stat -c %a file").ok(), "644\n");
     assert!(mount.shell("chmod 600 file").refused().contains("not supported"));
     mount.shell("ln -s file link").refused();
-    mount.shell("echo new > new && touch new").ok();
+    mount.shell("echo new > new && touch new && (umask 077; echo own > own; mkdir directory)").ok();
+    assert_eq!(mount.shell("stat -c %a own directory").ok(), "644\n755\n");
     let head = site.bucket.head("new").expect("an object");
     assert!(head.attributes.metadata.is_empty(), "{:?}", head.attributes.metadata);
 }

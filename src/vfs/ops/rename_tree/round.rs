@@ -7,7 +7,7 @@ use futures_util::stream::FuturesUnordered;
 
 use crate::store::error::{ErrorKind, StoreError, StoreResult};
 use crate::store::types::{
-    Conditions, DeleteObject, HeadObject, ListObjects, ListedObject, ObjectAttributes,
+    Conditions, DeleteObject, ETag, HeadObject, ListObjects, ListedObject, ObjectAttributes,
     ObjectIdentifier, Payload, WriteOptions,
 };
 use crate::vfs::Vfs;
@@ -30,6 +30,8 @@ pub(super) struct Attempt {
     pub(super) rest: String,
     /// The copy; `None` where it failed, and may be there all the same.
     pub(super) object: Option<ObjectRef>,
+    /// The version that was copied.
+    source: Option<ETag>,
 }
 
 impl Run<'_> {
@@ -56,14 +58,15 @@ impl Run<'_> {
             }
             let Some((rest, copied)) = under_way.next().await else { break };
             match copied {
-                Ok(Some(object)) => {
+                Ok(Some(Copied { object, source, .. })) => {
                     self.copied += 1;
-                    self.round.push(Attempt { rest, object: Some(object) });
+                    let (object, source) = (Some(object), Some(source));
+                    self.round.push(Attempt { rest, object, source });
                 }
                 // Somebody else has removed it.
                 Ok(None) => {}
                 Err(error) => {
-                    self.round.push(Attempt { rest, object: None });
+                    self.round.push(Attempt { rest, object: None, source: None });
                     failure.get_or_insert(error);
                 }
             }
@@ -73,7 +76,7 @@ impl Run<'_> {
 
     /// Removes all that was copied under its old name.
     pub(super) async fn remove_round(&mut self) -> VfsResult<()> {
-        self.point_readers().await?;
+        self.point_readers();
         // Some servers keep a directory whose marker went before what was in it.
         self.round.sort_unstable_by(|one, other| other.rest.cmp(&one.rest));
         let source = self.source;
@@ -103,16 +106,15 @@ impl Run<'_> {
     }
 
     /// Who has a file open reads its copy from now on.
-    async fn point_readers(&self) -> VfsResult<()> {
+    fn point_readers(&self) {
         for (open, rest) in self.vfs.open_below(&self.source.below) {
             let attempt = self.round.iter().find(|attempt| attempt.rest == rest);
-            let Some(object) = attempt.and_then(|attempt| attempt.object.as_ref()) else {
+            let Some(Attempt { object: Some(object), source: Some(source), .. }) = attempt else {
                 continue;
             };
-            self.vfs.pages_follow(&open.inode, &self.source.target(&rest), object).await?;
+            open.inode.renew_pages(source, &object.etag);
             self.note_object(&open, object.clone());
         }
-        Ok(())
     }
 
     /// Removes the copies again. True if all is as before.
@@ -203,9 +205,9 @@ impl Vfs {
     }
 
     /// Copies an object; `None` where it is no longer there.
-    async fn copy_if_there(&self, from: &Target, to: &Target) -> VfsResult<Option<ObjectRef>> {
+    async fn copy_if_there(&self, from: &Target, to: &Target) -> VfsResult<Option<Copied>> {
         let error = match self.copy_entry(from, to, Conditions::default()).await {
-            Ok(copied) => return Ok(Some(copied.object)),
+            Ok(copied) => return Ok(Some(copied)),
             Err(error) => error,
         };
         // What is missing may also be the bucket that it was to go to.

@@ -1,6 +1,6 @@
-//! Owner, mode and times of names: what the metadata of their objects say.
+//! Asking for what a listing does not tell: owner, mode, times and kind of its names.
 //!
-//! A listing does not tell them, so they are asked for only where a program wants them, and
+//! They stand in the metadata of each object, so they are asked for only where a program wants them, and
 //! then for the names that come next as well; what a listing leaves uncertain, whether a short
 //! object is a file or a symbolic link, is asked before the name is told. Where they are kept is
 //! `namespace::directory`'s decision, how they are spelt `namespace::posix`'s.
@@ -19,7 +19,7 @@ use crate::vfs::namespace::directory::{Asked, Claim, DirectoryFacts, Facts, Know
 use crate::vfs::namespace::inode::{Inode, Location};
 use crate::vfs::namespace::listing::Item;
 use crate::vfs::namespace::names::Named;
-use crate::vfs::namespace::posix::{self, Dialect, Posix};
+use crate::vfs::namespace::posix::{self, Posix};
 use crate::vfs::ops::lookup::{Found, Meaning, meaning};
 
 /// Requests for attributes that one directory has under way.
@@ -49,13 +49,13 @@ impl Vfs {
         directory: &Inode,
         found: Found,
     ) -> VfsResult<Found> {
+        if found.known.is_whole() {
+            return Ok(found);
+        }
         loop {
             let arrived = directory.attributes_arrived.notified();
             tokio::pin!(arrived);
             arrived.as_mut().enable();
-            if found.known.is_whole() {
-                return Ok(found);
-            }
             let claim = directory.names().claim(&found.name, self.now(), self.ttl());
             match claim {
                 Claim::Known(known, ttl) => return Ok(Found { known, ttl, ..found }),
@@ -108,7 +108,7 @@ impl Vfs {
 
     /// What a listing told, as all there is to know where metadata don't count.
     pub(crate) fn without_asking(&self, mut items: Vec<Item>) -> Vec<Item> {
-        if self.options.posix_dialect == Dialect::None {
+        if !self.asks() {
             items.iter_mut().for_each(|(_, known)| *known = without_metadata(known));
         }
         items
@@ -139,11 +139,7 @@ impl Vfs {
         let was = directory.names().last_known(name).cloned();
         let named = meaning(directory, name.as_bytes())?;
         if matches!(was, Some(Known::Directory(_))) {
-            let (bucket, prefix) = match &named {
-                // A bucket has no metadata.
-                Meaning::Bucket => return Ok(Known::Directory(self.of_bucket(was.as_ref()))),
-                Meaning::Key { .. } => named.directory(name).ok_or(VfsError::NotFound)?,
-            };
+            let (bucket, prefix) = named.directory(name).ok_or(VfsError::NotFound)?;
             return self.ask_marker(&bucket, &prefix).await;
         }
         let (bucket, key) = named.file().ok_or(VfsError::NotFound)?;
@@ -170,17 +166,8 @@ impl Vfs {
         DirectoryFacts { made_at: None, posix: Asked::Settled(Arc::default()) }
     }
 
-    fn of_bucket(&self, was: Option<&Known>) -> DirectoryFacts {
-        match was {
-            Some(Known::Directory(facts)) => {
-                DirectoryFacts { made_at: facts.made_at, ..self.unmarked() }
-            }
-            Some(Known::File(_) | Known::Absent) | None => self.unmarked(),
-        }
-    }
-
     fn asked(&self, head: &ObjectHead) -> Asked {
-        if self.options.posix_dialect == Dialect::None {
+        if !self.asks() {
             return Asked::Settled(Arc::default());
         }
         let posix = Arc::new(posix::read(&head.attributes.metadata));
