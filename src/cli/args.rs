@@ -169,6 +169,12 @@ pub const OPTIONS: &[OptionRow] = &[
         .help("Whether the kernel checks owner, group and mode; S3 checks the credentials either way"),
     row("posix-dialect", Value::Named("DIALECT"), "posix_dialect", "aws", MOUNTS)
         .help("How mode, owner and times are written to objects: aws, s3fs or rclone; all are read. none neither writes nor asks for them"),
+    row("list-xattrs", Value::Named("user|s3"), "list_xattrs", "user", MOUNTS)
+        .help("Which attributes are listed, and so copied by cp -a and rsync -X: user metadata alone, or with s3 all that S3 and the mount know"),
+    row("storage-class", Value::Named("CLASS"), "storage_class", "S3's, STANDARD", MOUNTS)
+        .help("The storage class of new files, such as STANDARD_IA; files that are there keep theirs"),
+    row("restore", Value::Named("off|auto|days=N"), "restore", "off", MOUNTS)
+        .help("What to ask S3 for when a program opens an archived file: nothing, a restore for a day (auto), or for as many as said, with tier=Bulk behind it where that is wanted"),
     row("uid", Value::Named("UID"), "uid", "who mounts", MOUNTS)
         .help("The owner of files that carry none"),
     row("gid", Value::Named("GID"), "gid", "the group of who mounts", MOUNTS)

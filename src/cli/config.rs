@@ -18,9 +18,11 @@ use crate::cli::environment::Environment;
 use crate::cli::source;
 use crate::mount::session::MountOptions;
 use crate::store::s3::{Addressing, CredentialSource, S3Options};
+use crate::store::types::RestoreObject;
 use crate::vfs::namespace::posix::Dialect;
-use crate::vfs::options::Options;
+use crate::vfs::options::{ListedAttributes, Options};
 use crate::vfs::types::Source;
+use crate::vfs::xattr::{facts, restore};
 
 const MIB: u64 = 1 << 20;
 const GIB: u64 = 1 << 30;
@@ -292,6 +294,9 @@ fn vfs(typed: &Typed, environment: &Environment) -> Meant<Options> {
         operation_timeout: timeout(typed)?.unwrap_or(defaults.operation_timeout),
         create_region: typed.value("create-region").map(str::to_owned),
         posix_dialect: posix_dialect(typed)?,
+        listed_attributes: listed_attributes(typed)?,
+        storage_class: storage_class(typed)?,
+        restore: restore(typed)?,
         ..defaults
     })
 }
@@ -300,6 +305,29 @@ fn posix_dialect(typed: &Typed) -> Meant<Dialect> {
     let Some(name) = typed.value("posix-dialect") else { return Ok(Dialect::default()) };
     let meant = "aws, s3fs, rclone or none";
     Dialect::named(name).ok_or_else(|| bad("posix-dialect", name, meant))
+}
+
+fn listed_attributes(typed: &Typed) -> Meant<ListedAttributes> {
+    match typed.value("list-xattrs") {
+        None | Some("user") => Ok(ListedAttributes::User),
+        Some("s3") => Ok(ListedAttributes::All),
+        Some(text) => Err(bad("list-xattrs", text, "user or s3")),
+    }
+}
+
+fn storage_class(typed: &Typed) -> Meant<Option<String>> {
+    let class = typed.value("storage-class").map(facts::class).transpose();
+    class.map_err(|error| UsageError::new("--storage-class", error.to_string()))
+}
+
+fn restore(typed: &Typed) -> Meant<Option<RestoreObject>> {
+    match typed.value("restore") {
+        None | Some("off") => Ok(None),
+        Some("auto") => Ok(Some(RestoreObject { days: 1, tier: None })),
+        Some(text) => {
+            restore::parse(text).map(Some).map_err(|why| UsageError::new("--restore", why))
+        }
+    }
 }
 
 fn memory(typed: &Typed, environment: &Environment) -> Meant<u64> {

@@ -1,6 +1,7 @@
 //! The kernel's requests, one by one: decode, one call, reply. No decisions.
 //!
-//! What the file system has no answer for is refused here: attributes by name and hard links. Every request that is not named is `ENOSYS`, which the kernel remembers.
+//! What the file system has no answer for is refused here: hard links, and attributes that are not
+//! of the family `user`. Every request that is not named is `ENOSYS`, which the kernel remembers.
 
 use std::ffi::OsStr;
 use std::io;
@@ -18,7 +19,7 @@ use fuser::{
 };
 
 use crate::mount::convert;
-use crate::mount::reply::{DirectoryBuffer, Reply, SharedDirectory};
+use crate::mount::reply::{AttributeReply, DirectoryBuffer, Reply, SharedDirectory};
 use crate::mount::run_op::{Bound, Runner, Subject};
 use crate::store::clock::Clock;
 use crate::vfs::Vfs;
@@ -293,37 +294,51 @@ impl Filesystem for Adapter {
     fn getxattr(
         &self,
         _request: &Request,
-        _ino: INodeNo,
-        _name: &OsStr,
-        _bytes_max: u32,
+        ino: INodeNo,
+        name: &OsStr,
+        bytes_max: u32,
         reply: ReplyXattr,
     ) {
-        reply.error(fuser::Errno::NO_XATTR);
+        if !name.as_bytes().starts_with(b"user.") {
+            return reply.error(fuser::Errno::NO_XATTR);
+        }
+        let (vfs, name) = (self.vfs(), owned(name));
+        let subject = Subject::of_attribute("getxattr", ino.0, &name);
+        let operation = async move { convert::carried(vfs.getxattr(Ino(ino.0), &name).await?) };
+        self.answer(subject, operation, AttributeReply::new(reply, bytes_max));
     }
 
-    fn listxattr(&self, _request: &Request, _ino: INodeNo, bytes_max: u32, reply: ReplyXattr) {
-        if bytes_max == 0 {
-            reply.size(0);
-        } else {
-            reply.data(&[]);
-        }
+    fn listxattr(&self, _request: &Request, ino: INodeNo, bytes_max: u32, reply: ReplyXattr) {
+        let vfs = self.vfs();
+        let subject = Subject::of("listxattr", ino.0);
+        let operation = async move { convert::carried(vfs.listxattr(Ino(ino.0)).await?) };
+        self.answer(subject, operation, AttributeReply::new(reply, bytes_max));
     }
 
     fn setxattr(
         &self,
         _request: &Request,
-        _ino: INodeNo,
-        _name: &OsStr,
-        _value: &[u8],
-        _flags: i32,
+        ino: INodeNo,
+        name: &OsStr,
+        value: &[u8],
+        flags: i32,
         _position: u32,
         reply: ReplyEmpty,
     ) {
-        reply.error(fuser::Errno::EOPNOTSUPP);
+        let Some(mode) = convert::xattr_mode(flags) else {
+            return reply.error(fuser::Errno::EINVAL);
+        };
+        let (vfs, name, value) = (self.vfs(), owned(name), Bytes::copy_from_slice(value));
+        let subject = Subject::of_attribute("setxattr", ino.0, &name);
+        let operation = async move { vfs.setxattr(Ino(ino.0), &name, &value, mode).await };
+        self.transfer(subject, operation, reply);
     }
 
-    fn removexattr(&self, _request: &Request, _ino: INodeNo, _name: &OsStr, reply: ReplyEmpty) {
-        reply.error(fuser::Errno::EOPNOTSUPP);
+    fn removexattr(&self, _request: &Request, ino: INodeNo, name: &OsStr, reply: ReplyEmpty) {
+        let (vfs, name) = (self.vfs(), owned(name));
+        let subject = Subject::of_attribute("removexattr", ino.0, &name);
+        let operation = async move { vfs.removexattr(Ino(ino.0), &name).await };
+        self.transfer(subject, operation, reply);
     }
 
     fn statfs(&self, _request: &Request, ino: INodeNo, reply: ReplyStatfs) {

@@ -5,14 +5,16 @@
 use std::sync::Arc;
 use std::time::SystemTime;
 
+use bytes::Bytes;
 use fuser::{FileAttr, FileType, FopenFlags, INodeNo, RenameFlags, Request, TimeOrNow, WriteFlags};
 use rustix::fs::{FallocateFlags, OFlags};
 use rustix::io::Errno;
 
 use crate::store::clock::Clock;
+use crate::vfs::error::{VfsError, VfsResult};
 use crate::vfs::types::{
     Allocation, Attr, Caller, Creation, Grow, Ino, Kind, OpenHow, Opened, Privilege, Replace, Seek,
-    Special,
+    Special, XattrMode,
 };
 
 /// What `st_blocks` counts in, whatever the block size is.
@@ -156,6 +158,28 @@ pub(super) fn open_flags(opened: &Opened) -> FopenFlags {
     flags.set(FopenFlags::FOPEN_DIRECT_IO, opened.direct_io);
     flags.set(FopenFlags::FOPEN_NOFLUSH, opened.no_flush);
     flags
+}
+
+/// The largest value that the kernel carries (`XATTR_SIZE_MAX`), and list of names
+/// (`XATTR_LIST_MAX`).
+const ATTRIBUTE_BYTES_MAX: usize = 65_536;
+
+/// A value, if the kernel can carry it.
+pub(super) fn carried(value: Bytes) -> VfsResult<Bytes> {
+    if value.len() > ATTRIBUTE_BYTES_MAX {
+        return Err(VfsError::ValueTooLarge(value.len()));
+    }
+    Ok(value)
+}
+
+/// As `<linux/xattr.h>` has them; `None` for others.
+pub(super) fn xattr_mode(flags: i32) -> Option<XattrMode> {
+    match flags {
+        0 => Some(XattrMode::Either),
+        1 => Some(XattrMode::Create),
+        2 => Some(XattrMode::Replace),
+        _ => None,
+    }
 }
 
 /// `None` for flags that no object store can honour: an exchange, a whiteout.

@@ -10,5 +10,6 @@ pub mod session;
 
 mod adapter;
 mod convert;
+mod notify;
 mod reply;
 mod run_op;

@@ -10,6 +10,7 @@ use bytes::Bytes;
 use fuser::{
     FileHandle, Generation, INodeNo, ReplyAttr, ReplyCreate, ReplyData, ReplyDirectory,
     ReplyDirectoryPlus, ReplyEmpty, ReplyEntry, ReplyLseek, ReplyOpen, ReplyStatfs, ReplyWrite,
+    ReplyXattr,
 };
 use rustix::io::Errno;
 
@@ -100,6 +101,35 @@ impl Reply<Bytes> for ReplyData {
 
     fn refuse(self, errno: Errno) {
         self.error(convert::fuse_errno(errno));
+    }
+}
+
+/// Answers with a value, or with its size to whoever asks with no room.
+pub(super) struct AttributeReply {
+    reply: ReplyXattr,
+    bytes_max: u32,
+}
+
+impl AttributeReply {
+    pub(super) fn new(reply: ReplyXattr, bytes_max: u32) -> Self {
+        Self { reply, bytes_max }
+    }
+}
+
+impl Reply<Bytes> for AttributeReply {
+    fn succeed(self, value: Bytes) {
+        let bytes = value.len() as u32;
+        if self.bytes_max == 0 {
+            self.reply.size(bytes);
+        } else if bytes > self.bytes_max {
+            self.reply.error(fuser::Errno::ERANGE);
+        } else {
+            self.reply.data(&value);
+        }
+    }
+
+    fn refuse(self, errno: Errno) {
+        self.reply.error(convert::fuse_errno(errno));
     }
 }
 

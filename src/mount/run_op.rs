@@ -27,15 +27,28 @@ pub(super) struct Subject {
     ino: u64,
     /// The name that the operation is about, in the directory `ino`.
     name: Option<Arc<[u8]>>,
+    attribute: Option<Arc<[u8]>>,
 }
 
 impl Subject {
     pub(super) fn of(operation: &'static str, ino: u64) -> Self {
-        Self { operation, ino, name: None }
+        Self { operation, ino, name: None, attribute: None }
     }
 
     pub(super) fn of_name(operation: &'static str, directory: u64, name: &Arc<[u8]>) -> Self {
-        Self { operation, ino: directory, name: Some(Arc::clone(name)) }
+        Self { name: Some(Arc::clone(name)), ..Self::of(operation, directory) }
+    }
+
+    pub(super) fn of_attribute(operation: &'static str, ino: u64, attribute: &Arc<[u8]>) -> Self {
+        Self { attribute: Some(Arc::clone(attribute)), ..Self::of(operation, ino) }
+    }
+
+    /// What was asked, with the attribute it is about.
+    fn operation(&self) -> String {
+        match self.attribute.as_deref().map(String::from_utf8_lossy) {
+            None => self.operation.to_owned(),
+            Some(attribute) => format!("{} of {attribute}", self.operation),
+        }
     }
 
     fn path(&self, paths: &Paths) -> String {
@@ -158,19 +171,19 @@ impl Failure {
 }
 
 fn log(paths: &Paths, subject: &Subject, failure: &Failure) {
-    let operation = subject.operation;
+    let operation = || subject.operation();
     let path = || subject.path(paths);
     let errno = std::io::Error::from(failure.errno());
     match failure {
         Failure::Refused(error) if error.is_ordinary() => {}
         Failure::Refused(error) if error.is_refusal() => {
-            tracing::info!(path = path(), %errno, "{operation} refused: {error}");
+            tracing::info!(path = path(), %errno, "{} refused: {error}", operation());
         }
         Failure::Refused(error) => {
-            tracing::warn!(path = path(), %errno, "{operation} failed: {error}");
+            tracing::warn!(path = path(), %errno, "{} failed: {error}", operation());
         }
         Failure::Panicked(text) => {
-            tracing::error!(path = path(), %errno, "{operation} panicked: {text}");
+            tracing::error!(path = path(), %errno, "{} panicked: {text}", operation());
         }
     }
 }

@@ -34,6 +34,18 @@ pub enum VfsError {
     NotPermitted(String),
     #[error("{0}")]
     Unsupported(String),
+    #[error("there is no such attribute")]
+    NoAttribute,
+    #[error("{0}")]
+    BadValue(String),
+    #[error("{0} can only be read")]
+    FixedAttribute(&'static str),
+    #[error("the value has {0} bytes and the kernel carries 65536; pailfs get has no limit")]
+    ValueTooLarge(usize),
+    #[error("user metadata of one object have {0} bytes at most, names included")]
+    MetadataFull(usize),
+    #[error("the object is archived ({class}): {what}")]
+    Archived { class: String, what: String },
     #[error("the object was replaced while it was open")]
     Stale,
     #[error("the file would exceed the largest object S3 can hold")]
@@ -71,6 +83,12 @@ impl VfsError {
             Self::Invalid(_) => Errno::INVAL,
             Self::NotPermitted(_) => Errno::PERM,
             Self::Unsupported(_) => Errno::OPNOTSUPP,
+            Self::NoAttribute => Errno::NODATA,
+            Self::BadValue(_) => Errno::INVAL,
+            Self::FixedAttribute(_) => Errno::PERM,
+            Self::MetadataFull(_) => Errno::NOSPC,
+            Self::ValueTooLarge(_) => Errno::TOOBIG,
+            Self::Archived { .. } => Errno::ACCESS,
             Self::Stale => Errno::STALE,
             Self::TooLarge => Errno::FBIG,
             Self::BeyondEnd => Errno::NXIO,
@@ -107,6 +125,7 @@ impl VfsError {
             | Self::NotDirectory
             | Self::IsDirectory
             | Self::BeyondEnd
+            | Self::NoAttribute
             | Self::ReadOnly => true,
             Self::Store(error) => error.kind == ErrorKind::NotFound,
             Self::BadHandle
@@ -115,6 +134,11 @@ impl VfsError {
             | Self::Invalid(_)
             | Self::NotPermitted(_)
             | Self::Unsupported(_)
+            | Self::BadValue(_)
+            | Self::FixedAttribute(_)
+            | Self::MetadataFull(_)
+            | Self::ValueTooLarge(_)
+            | Self::Archived { .. }
             | Self::Stale
             | Self::TooLarge
             | Self::NoSpace(_)

@@ -14,9 +14,10 @@ pub mod options;
 pub mod read;
 pub mod types;
 pub mod write;
+pub mod xattr;
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, SystemTime};
 
 use crate::store::ObjectStore;
@@ -34,7 +35,7 @@ use crate::vfs::ops::moves::Moves;
 use crate::vfs::options::Options;
 use crate::vfs::read::Reader;
 use crate::vfs::read::plan::ReadLimits;
-use crate::vfs::types::Source;
+use crate::vfs::types::{Ino, Source};
 use crate::vfs::write::draft::{Drafting, DraftingOptions};
 
 /// How many uploads of bytes a mount has under way at once.
@@ -55,6 +56,15 @@ pub struct Vfs {
     moves: Moves,
     journal: Option<Journal>,
     ending: AtomicBool,
+    kernel: OnceLock<Arc<dyn KernelCache>>,
+}
+
+/// What the kernel remembers of a mount by itself.
+pub trait KernelCache: Send + Sync + 'static {
+    /// Has it forget attributes and pages of an inode, soon after this returns.
+    fn forget(&self, ino: Ino);
+    /// Has it forget what stands under a name, or that nothing does.
+    fn forget_name(&self, directory: Ino, name: &str);
 }
 
 /// What was still to be written when a mount ended.
@@ -108,10 +118,16 @@ impl Vfs {
             moves: Moves::default(),
             journal,
             ending: AtomicBool::new(false),
+            kernel: OnceLock::new(),
             store,
             options,
             clock,
         })
+    }
+
+    /// Whom to tell what the kernel is to forget; the first to be named stays.
+    pub fn set_kernel_cache(&self, kernel: Arc<dyn KernelCache>) {
+        drop(self.kernel.set(kernel));
     }
 
     /// Files and directories that are open; none are when every program has closed its own.

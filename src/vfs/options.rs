@@ -3,7 +3,18 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::store::types::RestoreObject;
 use crate::vfs::namespace::posix::Dialect;
+
+/// Which attributes `listxattr` names. Tools that copy what is listed would copy all of them.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum ListedAttributes {
+    /// User metadata.
+    #[default]
+    User,
+    /// What S3 and the mount know as well.
+    All,
+}
 
 /// The choices of one mount.
 #[derive(Clone, Debug)]
@@ -36,6 +47,11 @@ pub struct Options {
     pub state_scope: String,
     /// How mode, owner and times are written; with [`Dialect::None`] they are not asked for either.
     pub posix_dialect: Dialect,
+    pub listed_attributes: ListedAttributes,
+    /// Of the objects of new files; `None` is S3's default.
+    pub storage_class: Option<String>,
+    /// What is asked for when a program opens an archived file; `None`: nothing.
+    pub restore: Option<RestoreObject>,
     /// Where attributes are remembered that were asked for; `None`: nowhere.
     pub attributes_directory: Option<PathBuf>,
 }
@@ -56,6 +72,9 @@ impl Default for Options {
             state_directory: None,
             state_scope: String::new(),
             posix_dialect: Dialect::default(),
+            listed_attributes: ListedAttributes::default(),
+            storage_class: None,
+            restore: None,
             attributes_directory: None,
         }
     }

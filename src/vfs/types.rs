@@ -210,6 +210,15 @@ pub enum Replace {
     Refused,
 }
 
+/// Whether `setxattr(2)` may make a value (`XATTR_REPLACE`: not) or replace one (`XATTR_CREATE`:
+/// not).
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum XattrMode {
+    Either,
+    Create,
+    Replace,
+}
+
 /// What `statfs(2)` tells.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct FsStat {

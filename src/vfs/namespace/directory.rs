@@ -36,6 +36,8 @@ pub struct Facts {
     pub size: u64,
     pub last_modified: SystemTime,
     pub posix: Asked,
+    /// It was said to be archived; a listing does not tell whether it has been restored.
+    pub is_archived: bool,
 }
 
 /// What S3 says of a directory.
@@ -148,6 +150,17 @@ pub struct Child {
     /// `None`: in doubt, to be asked for.
     asked_at: Option<Duration>,
     pinned: bool,
+}
+
+impl Child {
+    fn distrust(&mut self) {
+        self.asked_at = None;
+        match &mut self.known {
+            Known::Absent => {}
+            Known::File(facts) => facts.posix = Asked::NotYet,
+            Known::Directory(facts) => facts.posix = Asked::NotYet,
+        }
+    }
 }
 
 /// Whether the directory's own marker object is there.
@@ -281,6 +294,29 @@ impl Names {
         let absent = Child { known: Known::Absent, asked_at: None, pinned: false };
         let child = self.by_name.entry(Arc::clone(name)).or_insert(absent);
         child.asked_at = None;
+    }
+
+    /// As [`Self::doubt`], and what was asked of its attributes counts no more. A pinned name is
+    /// this mount's own and stays.
+    pub fn distrust(&mut self, name: &str) {
+        if let Some(child) = self.by_name.get_mut(name).filter(|child| !child.pinned) {
+            child.distrust();
+        }
+    }
+
+    /// As [`Self::distrust`], of all names, and of there being no others.
+    pub fn distrust_all(&mut self) {
+        self.forgotten += 1;
+        self.listed_at = None;
+        self.marker = Marker::Unknown;
+        self.by_name.values_mut().filter(|child| !child.pinned).for_each(Child::distrust);
+    }
+
+    /// Names of which it is known that nothing stands under them.
+    #[must_use]
+    pub fn absent(&self) -> Vec<Arc<str>> {
+        let absent = self.by_name.iter().filter(|(_, child)| child.known == Known::Absent);
+        absent.map(|(name, _)| Arc::clone(name)).collect()
     }
 
     /// A listing is about to be asked for.
@@ -423,7 +459,8 @@ mod tests {
 
     fn file(size: u64) -> Known {
         let last_modified = SystemTime::UNIX_EPOCH;
-        Known::File(Facts { etag: ETag::new("e"), size, last_modified, posix: Asked::NotYet })
+        let (etag, posix) = (ETag::new("e"), Asked::NotYet);
+        Known::File(Facts { etag, size, last_modified, posix, is_archived: false })
     }
 
     fn name(text: &str) -> Arc<str> {
@@ -564,7 +601,8 @@ mod tests {
         let mode = Posix { mode: Some(0o600), ..Posix::default() };
         let with = |etag: &str, posix: Asked| {
             let last_modified = SystemTime::UNIX_EPOCH;
-            Known::File(Facts { etag: ETag::new(etag), size: 1, last_modified, posix })
+            let etag = ETag::new(etag);
+            Known::File(Facts { etag, size: 1, last_modified, posix, is_archived: false })
         };
         names.learn(&name("a"), with("e", asked(mode.clone())), at(10));
         names.learn(&name("a"), with("e", Asked::NotYet), at(20));

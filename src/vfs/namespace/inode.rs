@@ -35,6 +35,12 @@ pub enum Location {
 }
 
 impl Location {
+    /// Whether it is in this directory, or is the directory itself.
+    #[must_use]
+    pub fn is_below(&self, directory: &Below) -> bool {
+        self.moved(directory, directory).is_some()
+    }
+
     /// Where this is after all that is below `from` went below `to`; `None` if it is not there.
     fn moved(&self, from: &Below, to: &Below) -> Option<Self> {
         match self {
@@ -163,6 +169,11 @@ impl Inode {
     /// Keeps attributes for as long as the mount lives.
     pub fn keep_posix(&self, posix: Posix) {
         lock(&self.own).posix = Some(Arc::new(posix));
+    }
+
+    /// What was asked of the marker of a mount's root is to be asked anew.
+    pub fn forget_posix(&self) {
+        lock(&self.own).posix = None;
     }
 
     /// What is known of the names in it; empty for a file.
@@ -305,6 +316,12 @@ impl Inodes {
             has_moved
         });
         moved.cloned().collect()
+    }
+
+    /// Every inode that the kernel knows.
+    #[must_use]
+    pub fn all(&self) -> Vec<Arc<Inode>> {
+        lock(&self.table).by_ino.values().map(|slot| Arc::clone(&slot.inode)).collect()
     }
 
     /// How many inodes the kernel knows.

@@ -10,6 +10,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use crate::store::types::{ListedObject, ObjectPage};
+use crate::vfs::namespace::archive::is_archived;
 use crate::vfs::namespace::directory::{Asked, Facts, Known, Marker};
 use crate::vfs::namespace::names::{Beside, DirPrefix, Shown, name_of_object, name_of_prefix};
 
@@ -111,6 +112,7 @@ impl Assembly {
             size: object.size,
             last_modified: object.last_modified,
             posix: Asked::NotYet,
+            is_archived: is_archived(object.storage_class.as_deref(), object.restore, None),
         };
         self.tell(name_of_object(&self.dir, &object.key, beside), Known::File(facts), items);
     }

@@ -22,7 +22,7 @@ use percent_encoding::percent_decode_str;
 use crate::vfs::types::Kind;
 
 /// User metadata of an object: lower-case names without `x-amz-meta-`.
-type Metadata = BTreeMap<String, String>;
+pub type Metadata = BTreeMap<String, String>;
 
 /// What an object says of itself as a file; `None` where it says nothing that can be read.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
@@ -37,6 +37,8 @@ pub struct Posix {
     pub ctime: Option<SystemTime>,
     /// The device that a device node stands for, as `st_rdev` has it.
     pub device: Option<u64>,
+    /// All other metadata, as they stand there.
+    pub user: Metadata,
 }
 
 /// Whose names and spellings a mount writes.
@@ -102,18 +104,26 @@ impl Dialect {
     }
 }
 
+/// Whether metadata of this name are about owner, mode, times or kind in any dialect.
+#[must_use]
+pub fn is_posix_key(name: &str) -> bool {
+    NAMES.contains(&name) || name == SYMLINK_TARGET
+}
+
 /// What the metadata of an object says, in whatever dialects. What can't be read is left out.
 #[must_use]
 pub fn read(metadata: &Metadata) -> Posix {
+    let user = metadata.iter().filter(|(name, _)| !is_posix_key(name));
+    let user = user.map(|(name, value)| (name.clone(), value.clone())).collect();
     let mut posix = read_aws(metadata).or(&read_plain(metadata)).or(&read_google(metadata));
     if metadata.contains_key(SYMLINK_TARGET) {
         posix.kind = Some(Kind::Symlink);
     }
-    posix
+    Posix { user, ..posix }
 }
 
 /// Has the metadata say `posix` in `dialect` and nothing in any other; what is `None` is left
-/// out. [`Dialect::None`] changes nothing.
+/// out, and what is none of its business stays. [`Dialect::None`] changes nothing.
 ///
 /// A few things can't be said. No dialect has the kind of a file or a directory without its mode,
 /// or the device of what is no device node; s3fs' has no mode without a kind, and takes it for a
@@ -161,6 +171,7 @@ impl Posix {
             atime: self.atime.or(other.atime),
             ctime: self.ctime.or(other.ctime),
             device: self.device.or(other.device),
+            user: self.user,
         }
     }
 }
@@ -177,6 +188,7 @@ fn read_aws(metadata: &Metadata) -> Posix {
         atime: text("file-atime").and_then(time::read_unit),
         ctime: text("file-ctime").and_then(time::read_unit),
         device: text("file-rdev").and_then(|text| text.parse().ok()),
+        user: Metadata::new(),
     }
 }
 
@@ -202,6 +214,7 @@ fn read_plain(metadata: &Metadata) -> Posix {
             mode::Base::Ten => text.parse().ok(),
             mode::Base::Eight => u64::from_str_radix(text, 16).ok(),
         }),
+        user: Metadata::new(),
     }
 }
 
@@ -220,6 +233,7 @@ fn read_google(metadata: &Metadata) -> Posix {
         atime: seconds("goog-reserved-file-atime"),
         ctime: None,
         device: None,
+        user: Metadata::new(),
     }
 }
 

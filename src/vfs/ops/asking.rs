@@ -15,6 +15,7 @@ use crate::store::types::ObjectHead;
 use crate::vfs::Vfs;
 use crate::vfs::cache::attributes::Remembered;
 use crate::vfs::error::{VfsError, VfsResult};
+use crate::vfs::namespace::archive::is_archived;
 use crate::vfs::namespace::directory::{Asked, Claim, DirectoryFacts, Facts, Known};
 use crate::vfs::namespace::inode::{Inode, Location};
 use crate::vfs::namespace::listing::Item;
@@ -153,6 +154,11 @@ impl Vfs {
             size: head.size,
             last_modified: head.last_modified,
             posix: self.asked(head),
+            is_archived: is_archived(
+                head.attributes.storage_class.as_deref(),
+                head.restore,
+                head.archive_status.as_deref(),
+            ),
         }
     }
 

@@ -309,7 +309,13 @@ impl Vfs {
         // Nobody begins or ends writing the file meanwhile.
         let _turn = open.turn().await;
         if open.draft().is_none() && !inode.place().removed {
-            return self.change_at_rest(open, change, privilege).await;
+            let plan = |attributes: &mut ObjectAttributes| {
+                let before = posix::read(&attributes.metadata);
+                let changed = self.planned(inode.kind, &before, change, privilege);
+                self.put_posix(&changed, attributes);
+                Ok(())
+            };
+            return self.amend_at_rest(open, plan).await;
         }
         if change.mtime.is_some() {
             open.forget_written();
@@ -330,12 +336,11 @@ impl Vfs {
         self.note(open, Facts { posix: Asked::Fresh(Arc::new(posix)), ..facts });
     }
 
-    /// Has S3 copy the object onto itself with other metadata.
-    async fn change_at_rest(
+    /// Has S3 copy the object onto itself with other attributes. The caller has the file's turn.
+    pub(crate) async fn amend_at_rest(
         &self,
         open: &OpenFile,
-        change: &SetAttr,
-        privilege: Privilege,
+        change: impl FnOnce(&mut ObjectAttributes) -> VfsResult<()>,
     ) -> VfsResult<()> {
         let place = open.inode.place();
         let Location::File { bucket, key } = place.location else {
@@ -343,19 +348,17 @@ impl Vfs {
         };
         let target = Target { bucket, key };
         self.part_from(|borrowed| *borrowed == target).await?;
-        let mut changed = Posix::default();
         let rewritten = rewrite_attributes(&self.store, &target, |attributes, modified| {
             self.keep_time(attributes, modified);
-            let before = posix::read(&attributes.metadata);
-            changed = self.planned(open.inode.kind, &before, change, privilege);
-            self.put_posix(&changed, attributes);
+            change(attributes)
         });
-        let Copied { object, source, .. } = rewritten.await?;
+        let Copied { object, source, head } = rewritten.await?;
         let facts = Facts {
             etag: object.etag.clone(),
             size: object.size,
             last_modified: self.clock.wall(),
-            posix: Asked::Fresh(Arc::new(changed)),
+            posix: self.asked_now(&head.attributes),
+            is_archived: false,
         };
         // The bytes are the same, so the kernel's pages of them are good. Whoever reads what was
         // there before somebody else's change reads on in that.
@@ -371,35 +374,46 @@ impl Vfs {
 
     async fn change_directory(&self, inode: &Arc<Inode>, change: &SetAttr) -> VfsResult<()> {
         let _pass = self.moves.pass(Purpose::Change, &[inode]).await;
-        let place = inode.place();
-        let (bucket, marker) = match &place.location {
-            Location::Directory { bucket, prefix } => (bucket, prefix.marker_key()),
-            Location::Account | Location::File { .. } => {
-                return self.change_unmarked(inode, change);
-            }
-        };
-        let Some(marker) = marker.filter(|_| self.asks() && !place.removed) else {
+        let marker = marker_of(inode).filter(|_| self.asks() && !inode.place().removed);
+        let Some(marker) = marker else {
             return self.change_unmarked(inode, change);
         };
-        let target = Target { bucket: Arc::clone(bucket), key: Arc::from(marker) };
-        let mut changed = Posix::default();
-        let plan = |attributes: &mut ObjectAttributes, modified| {
-            self.keep_time(attributes, modified);
+        let plan = |attributes: &mut ObjectAttributes| {
             let before = posix::read(&attributes.metadata);
-            changed = self.planned(Kind::Directory, &before, change, Privilege::Kept);
+            let changed = self.planned(Kind::Directory, &before, change, Privilege::Kept);
             self.put_posix(&changed, attributes);
+            Ok(())
         };
-        self.change_marker(&target, plan).await?;
-        inode.names().marked();
+        self.amend_marker(inode, &marker, plan).await?;
         if change.mtime.is_some() {
             inode.forget_changed();
         }
+        Ok(())
+    }
+
+    /// Changes the attributes of a directory's marker, which is made where there is none.
+    pub(crate) async fn amend_marker(
+        &self,
+        inode: &Inode,
+        marker: &Target,
+        change: impl FnOnce(&mut ObjectAttributes) -> VfsResult<()>,
+    ) -> VfsResult<()> {
+        let mut changed = Asked::default();
+        let plan = |attributes: &mut ObjectAttributes, modified| {
+            self.keep_time(attributes, modified);
+            change(attributes)?;
+            changed = self.asked_now(attributes);
+            Ok(())
+        };
+        self.change_marker(marker, plan).await?;
+        inode.names().marked();
+        let place = inode.place();
         if inode.ino == Ino::ROOT {
-            inode.keep_posix(changed);
+            let posix = changed.posix().map(|posix| Posix::clone(posix));
+            inode.keep_posix(posix.unwrap_or_default());
         } else if let Ok(parent) = self.inodes.get(place.parent) {
-            let (made_at, posix) = (Some(self.clock.wall()), Asked::Fresh(Arc::new(changed)));
-            let known = Known::Directory(DirectoryFacts { made_at, posix });
-            parent.names().learn(&place.name, known, self.now());
+            let facts = DirectoryFacts { made_at: Some(self.clock.wall()), posix: changed };
+            parent.names().learn(&place.name, Known::Directory(facts), self.now());
         }
         Ok(())
     }
@@ -433,8 +447,27 @@ impl Vfs {
         }
     }
 
+    /// What attributes that were given to an object just now say of it.
+    fn asked_now(&self, attributes: &ObjectAttributes) -> Asked {
+        if self.asks() {
+            Asked::Fresh(Arc::new(posix::read(&attributes.metadata)))
+        } else {
+            Asked::Settled(Arc::default())
+        }
+    }
+
     pub(crate) fn put_posix(&self, posix: &Posix, attributes: &mut ObjectAttributes) {
         posix::write(posix, self.options.posix_dialect, &mut attributes.metadata);
+    }
+}
+
+/// The object that carries the attributes of a directory; `None` where there can be none.
+pub(crate) fn marker_of(inode: &Inode) -> Option<Target> {
+    match inode.place().location {
+        Location::Directory { bucket, prefix } => {
+            Some(Target { bucket, key: Arc::from(prefix.marker_key()?) })
+        }
+        Location::Account | Location::File { .. } => None,
     }
 }
 

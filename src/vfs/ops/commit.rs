@@ -38,6 +38,12 @@ impl Vfs {
 
     /// Makes what was written an object, and lets the names know.
     pub(crate) async fn commit(&self, file: &OpenFile, urgency: Urgency) -> VfsResult<()> {
+        let committed = self.commit_draft(file, urgency).await;
+        file.note_failure(committed.as_ref().err().map(ToString::to_string));
+        committed
+    }
+
+    async fn commit_draft(&self, file: &OpenFile, urgency: Urgency) -> VfsResult<()> {
         let Some(draft) = file.draft() else { return Ok(()) };
         if let Location::File { bucket, key } = file.inode.place().location
             && draft.is_dirty().await
@@ -75,6 +81,7 @@ impl Vfs {
             size: object.size,
             last_modified: self.clock.wall(),
             posix: Asked::Fresh(Arc::new(posix)),
+            is_archived: false,
         }
     }
 

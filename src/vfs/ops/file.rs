@@ -83,6 +83,7 @@ impl Vfs {
             size: 0,
             last_modified: self.clock.wall(),
             posix: Asked::Fresh(Arc::new(posix)),
+            is_archived: false,
         };
         let found = Found { known: Known::File(facts.clone()), ttl: self.ttl(), ..found };
         directory.names().pin(&found.name, found.known.clone(), self.now());
@@ -107,7 +108,11 @@ impl Vfs {
         let reading = reading.ok_or(VfsError::Stale)?;
         let (reading, read) = match reading.read(offset, bytes).await {
             Err(VfsError::Stale) => self.read_again(&handle, reading, offset, bytes).await?,
-            read => (reading, read?),
+            Err(error) => {
+                let ObjectRef { bucket, key, .. } = reading.object().clone();
+                return Err(self.explained(&Target { bucket, key }, error).await);
+            }
+            Ok(read) => (reading, read),
         };
         // The kernel keeps one file's pages: those of two versions would be mixed.
         if handle.file.inode.has_pages_of_other(&reading.object().etag) {
@@ -220,7 +225,9 @@ impl Vfs {
     /// What the object of a new file has beside its bytes.
     fn kept_of_new(&self, name: &str, posix: &Posix) -> Kept {
         let content_type = content_type::of_name(name).map(str::to_owned);
-        let mut attributes = ObjectAttributes { content_type, ..ObjectAttributes::default() };
+        let storage_class = self.options.storage_class.clone();
+        let mut attributes =
+            ObjectAttributes { content_type, storage_class, ..ObjectAttributes::default() };
         self.put_posix(&without_times(posix), &mut attributes);
         Kept { attributes, ..Kept::default() }
     }
@@ -266,6 +273,12 @@ impl Vfs {
         let (known, _) = self.facts(&open.inode).await?;
         match (known, open.inode.place().location) {
             (Known::File(facts), Location::File { bucket, key }) => {
+                if facts.is_archived
+                    && let Some(head) = self.head(&bucket, &key).await?
+                {
+                    let target = Target { bucket: Arc::clone(&bucket), key: Arc::clone(&key) };
+                    self.check_readable(&target, &head).await?;
+                }
                 open.note_facts(facts.clone());
                 Ok(ObjectRef { bucket, key, etag: facts.etag, size: facts.size })
             }
@@ -288,7 +301,7 @@ impl Vfs {
                 open.join();
             }
             None => {
-                let (object, kept) = self.object_to_write(open).await?;
+                let (object, kept) = self.object_to_write(open, how).await?;
                 open.begin(self.draft(object.clone(), how, kept), Some(object));
             }
         }
@@ -310,7 +323,7 @@ impl Vfs {
     }
 
     /// The version that is there now, with all that its next version would lose.
-    async fn object_to_write(&self, open: &OpenFile) -> VfsResult<(ObjectRef, Kept)> {
+    async fn object_to_write(&self, open: &OpenFile, how: OpenHow) -> VfsResult<(ObjectRef, Kept)> {
         let place = open.inode.place();
         let Location::File { bucket, key } = place.location else {
             return Err(VfsError::IsDirectory);
@@ -321,7 +334,14 @@ impl Vfs {
         let asked_at = self.now();
         let target = Target { bucket, key };
         let (head, mut kept) = look(&self.store, &target).await?;
+        if !how.truncate {
+            self.check_readable(&target, &head).await?;
+        }
         let facts = self.facts_of(&head);
+        if facts.is_archived || kept.attributes.storage_class.is_none() {
+            // New bytes are not archived because those were that they replace.
+            kept.attributes.storage_class.clone_from(&self.options.storage_class);
+        }
         let posix = posix::read(&kept.attributes.metadata);
         self.put_posix(&without_times(&posix), &mut kept.attributes);
         open.note_facts(facts.clone());

@@ -47,6 +47,8 @@ struct OpenState {
     facts: Option<Facts>,
     /// When it was last written to.
     written_at: Option<SystemTime>,
+    /// Why it is not in S3, until it is.
+    failure: Option<String>,
     /// The draft's attributes have a time of their own, which the next write makes wrong.
     is_dated: bool,
 }
@@ -175,6 +177,16 @@ impl OpenFile {
         let facts = state.facts.as_ref()?;
         let (etag, size) = (facts.etag.clone(), facts.size);
         Some(ObjectRef { bucket, key, etag, size })
+    }
+
+    /// What was written could not be made an object, or can be again.
+    pub fn note_failure(&self, failure: Option<String>) {
+        lock(&self.state).failure = failure;
+    }
+
+    #[must_use]
+    pub fn failure(&self) -> Option<String> {
+        lock(&self.state).failure.clone()
     }
 
     /// The file is this object now, by this mount's doing.

@@ -169,7 +169,7 @@ impl Vfs {
     pub(crate) async fn change_marker(
         &self,
         marker: &Target,
-        plan: impl FnOnce(&mut ObjectAttributes, SystemTime),
+        plan: impl FnOnce(&mut ObjectAttributes, SystemTime) -> VfsResult<()>,
     ) -> VfsResult<()> {
         let (bytes, mut kept, modified) = match look(&self.store, marker).await {
             Ok((head, kept)) => (head.size, kept, head.last_modified),
@@ -182,7 +182,7 @@ impl Vfs {
             rewrite_attributes(&self.store, marker, plan).await?;
             return Ok(());
         }
-        plan(&mut kept.attributes, modified);
+        plan(&mut kept.attributes, modified)?;
         let Kept { attributes, tags, acl } = kept;
         let options = WriteOptions { attributes, tags, ..WriteOptions::default() };
         let Target { bucket, key } = marker;
@@ -229,7 +229,11 @@ impl Vfs {
             _ => error.into(),
         })?;
         let (last_modified, posix) = (self.clock.wall(), Asked::Fresh(Arc::new(posix)));
-        self.made(&directory, found, Known::File(Facts { etag, size, last_modified, posix }))
+        self.made(
+            &directory,
+            found,
+            Known::File(Facts { etag, size, last_modified, posix, is_archived: false }),
+        )
     }
 
     /// Writes a small object where there is none. A server without conditions is trusted: the

@@ -1,5 +1,6 @@
 //! What a program can ask of a file or a directory, one file per family.
 
+pub mod archive;
 pub mod asking;
 pub mod attr;
 pub mod commit;
@@ -14,3 +15,4 @@ pub mod recover;
 pub mod remove;
 pub mod rename;
 pub mod rename_tree;
+pub mod xattr;

@@ -116,7 +116,8 @@ impl Vfs {
             let known = objects.into_iter().map(|object| {
                 let (etag, size) = (object.etag, object.size);
                 let last_modified = object.last_modified;
-                (object.key, Facts { etag, size, last_modified, posix: Asked::NotYet })
+                let (posix, is_archived) = (Asked::NotYet, false);
+                (object.key, Facts { etag, size, last_modified, posix, is_archived })
             });
             self.move_page(halfway, known.collect(), &mut finished).await?;
             continuation = next;
@@ -295,7 +296,8 @@ mod tests {
 
     fn facts(etag: &str, size: u64, seconds: u64) -> Facts {
         let last_modified = SystemTime::UNIX_EPOCH + Duration::from_secs(seconds);
-        Facts { etag: ETag::new(etag), size, last_modified, posix: Asked::NotYet }
+        let (etag, posix) = (ETag::new(etag), Asked::NotYet);
+        Facts { etag, size, last_modified, posix, is_archived: false }
     }
 
     #[track_caller]

@@ -238,6 +238,7 @@ impl Vfs {
             size: object.size,
             last_modified: self.clock.wall(),
             posix: written.unwrap_or_else(|| from.posix.clone()).renamed(self.clock.wall()),
+            is_archived: false,
         };
         let location = Location::File {
             bucket: Arc::clone(&to.target.bucket),
@@ -318,7 +319,8 @@ mod tests {
 
     fn file() -> Known {
         let (etag, last_modified) = (ETag::new("e"), SystemTime::UNIX_EPOCH);
-        Known::File(Facts { etag, size: 1, last_modified, posix: Asked::NotYet })
+        let posix = Asked::NotYet;
+        Known::File(Facts { etag, size: 1, last_modified, posix, is_archived: false })
     }
 
     fn directory() -> Known {

@@ -366,7 +366,13 @@ impl Run<'_> {
     fn note_object(&self, open: &OpenFile, object: ObjectRef) -> Facts {
         let last_modified = self.vfs.clock.wall();
         let posix = open.last_facts().map(|facts| facts.posix).unwrap_or_default();
-        let facts = Facts { etag: object.etag.clone(), size: object.size, last_modified, posix };
+        let facts = Facts {
+            etag: object.etag.clone(),
+            size: object.size,
+            last_modified,
+            posix,
+            is_archived: false,
+        };
         open.note_committed(object, facts.clone());
         facts
     }

@@ -16,6 +16,7 @@ use crate::store::types::{
     Tags, WriteOptions,
 };
 use crate::store::{ObjectStore, Upload, UploadPart};
+use crate::vfs::error::VfsResult;
 use crate::vfs::types::ObjectRef;
 use crate::vfs::write::plan::{PART_BYTES_MAX, plan_copy_ranges};
 use crate::vfs::write::upload::Target;
@@ -44,7 +45,7 @@ pub async fn look(
         None | Some(0) => None,
         Some(_) => Some(store.get_tags(&resource).await?),
     };
-    let acl = unless_default(known_acl(acl, &target.key)?);
+    let acl = kept_acl(known_acl(acl, &target.key)?);
     let attributes = head.attributes.clone();
     Ok((head, Kept { attributes, tags, acl }))
 }
@@ -73,7 +74,9 @@ fn known_acl(acl: StoreResult<Acl>, key: &str) -> StoreResult<Acl> {
     }
 }
 
-fn unless_default(acl: Acl) -> Option<Acl> {
+/// What [`Kept`] has of an ACL.
+#[must_use]
+pub fn kept_acl(acl: Acl) -> Option<Acl> {
     let is_owners = |grant: &Grant| match &grant.grantee {
         Grantee::CanonicalUser { id, .. } => {
             *id == acl.owner.id && grant.permission == Permission::FullControl
@@ -125,14 +128,15 @@ pub async fn copy_object(
 }
 
 /// Changes the attributes of an object, by a copy onto itself that keeps everything else.
-/// Somebody else's object stays (`Precondition`). `change` is told when it was modified.
+/// Somebody else's object stays (`Precondition`). `change` is told when it was modified; where it
+/// fails, nothing is done.
 pub async fn rewrite_attributes(
     store: &Arc<dyn ObjectStore>,
     target: &Target,
-    change: impl FnOnce(&mut ObjectAttributes, SystemTime),
-) -> StoreResult<Copied> {
+    change: impl FnOnce(&mut ObjectAttributes, SystemTime) -> VfsResult<()>,
+) -> VfsResult<Copied> {
     let (head, mut kept) = look(store, target).await?;
-    change(&mut kept.attributes, head.last_modified);
+    change(&mut kept.attributes, head.last_modified)?;
     let copy = Copy { store, source: target, head: &head, target, kept: &kept };
     let same = Conditions::matching(head.etag.clone());
     let mut copied = copy.run(Some(&kept.attributes), same).await;
@@ -141,7 +145,7 @@ pub async fn rewrite_attributes(
         copied = copy.run(Some(&kept.attributes), Conditions::default()).await;
     }
     let (etag, last_modified) = copied?;
-    finish(store, target, (head, kept), etag, last_modified).await
+    Ok(finish(store, target, (head, kept), etag, last_modified).await?)
 }
 
 /// Gives a copy its ACL, and says what it is.

@@ -15,8 +15,8 @@ mod state;
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, PoisonError};
 
 use bytes::Bytes;
 use tokio::sync::{Mutex, OwnedMutexGuard};
@@ -44,6 +44,19 @@ pub struct Draft {
     /// The file's size, readable while a write or commit is under way.
     bytes: AtomicU64,
     state: Arc<Mutex<State>>,
+    /// Bytes that the upload under way has sent.
+    sent: std::sync::Mutex<Arc<AtomicU64>>,
+}
+
+/// How far a file is on its way to S3.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Progress {
+    /// S3 has everything.
+    Clean,
+    /// So many bytes are not in S3 in any form, or only attributes are not.
+    Dirty { bytes: u64 },
+    /// A write or commit is under way, and S3 has so many bytes of it.
+    Uploading { done: u64 },
 }
 
 /// Whether a commit is worth a request.
@@ -134,6 +147,7 @@ impl Draft {
             drafting: drafting.clone(),
             bytes: AtomicU64::new(state.bytes),
             state: Arc::new(Mutex::new(state)),
+            sent: std::sync::Mutex::default(),
         }
     }
 
@@ -228,6 +242,38 @@ impl Draft {
         let mut state = self.state.lock().await;
         change(&mut state.kept.attributes);
         state.change = Change::Written;
+    }
+
+    /// What goes along with the bytes.
+    pub async fn attributes(&self) -> ObjectAttributes {
+        self.state.lock().await.kept.attributes.clone()
+    }
+
+    /// The object that was committed last has other tags or another ACL now: what follows keeps
+    /// them.
+    pub async fn keep(&self, change: impl FnOnce(&mut Kept)) {
+        change(&mut self.state.lock().await.kept);
+    }
+
+    /// How far it is. Never waits.
+    #[must_use]
+    pub fn progress(&self) -> Progress {
+        let Ok(state) = self.state.try_lock() else {
+            let sent = self.sent.lock().unwrap_or_else(PoisonError::into_inner);
+            return Progress::Uploading { done: sent.load(Ordering::Relaxed) };
+        };
+        if state.is_dirty() {
+            Progress::Dirty { bytes: state.extents.local_bytes() }
+        } else {
+            Progress::Clean
+        }
+    }
+
+    /// Bytes of it in memory or on disk.
+    pub async fn local_bytes(&self) -> u64 {
+        let state = self.state.lock().await;
+        let clean = state.clean.as_ref().map_or(0, |clean| clean.extents.local_bytes());
+        state.extents.local_bytes() + clean
     }
 
     /// Whether there is something S3 does not have. Waits for a write or commit under way.

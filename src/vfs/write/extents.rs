@@ -76,6 +76,13 @@ impl Chunk {
         if let Self::Held(data) = self { data.len() as u64 } else { 0 }
     }
 
+    fn local_bytes(&self) -> u64 {
+        match self {
+            Self::Held(_) | Self::Staged(_) => self.bytes(),
+            Self::Remote { .. } | Self::Sent { .. } => 0,
+        }
+    }
+
     /// Whether `next` goes on in the same object where this ends.
     fn goes_on_in(&self, next: &Self) -> bool {
         match (self, next) {
@@ -180,6 +187,12 @@ impl Extents {
     #[must_use]
     pub fn held_bytes(&self) -> u64 {
         self.held_bytes
+    }
+
+    /// Bytes in memory or in staging files.
+    #[must_use]
+    pub fn local_bytes(&self) -> u64 {
+        self.by_offset.values().map(Chunk::local_bytes).sum()
     }
 
     /// Bytes of a range that are in memory.

@@ -7,6 +7,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::ops::Range;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
 use tokio::sync::{OnceCell, Semaphore, SemaphorePermit};
@@ -194,6 +195,8 @@ struct Shared {
     target: Target,
     riding: Riding,
     id: OnceCell<String>,
+    /// Bytes that arrived.
+    sent: Arc<AtomicU64>,
 }
 
 impl MultipartUpload {
@@ -207,12 +210,18 @@ impl MultipartUpload {
     ) -> Self {
         let (uploader, gatherer) = (Arc::clone(uploader), Arc::clone(gatherer));
         Self {
-            shared: Arc::new(Shared { uploader, gatherer, target, riding, id: OnceCell::new() }),
+            shared: Arc::new(Shared::new(uploader, gatherer, target, riding)),
             tasks: JoinSet::new(),
             numbers: HashMap::new(),
             under_way: BTreeMap::new(),
             parts: BTreeMap::new(),
         }
+    }
+
+    /// How many bytes of it S3 has, as they arrive; bytes that were sent twice count twice.
+    #[must_use]
+    pub fn sent(&self) -> Arc<AtomicU64> {
+        Arc::clone(&self.shared.sent)
     }
 
     /// Sends a part. Must be called inside a runtime, and not while that number is under way.
@@ -344,6 +353,15 @@ impl MultipartUpload {
 }
 
 impl Shared {
+    fn new(
+        uploader: Arc<Uploader>,
+        gatherer: Arc<Gatherer>,
+        target: Target,
+        riding: Riding,
+    ) -> Self {
+        Self { uploader, gatherer, target, riding, id: OnceCell::new(), sent: Arc::default() }
+    }
+
     async fn id(&self) -> StoreResult<&String> {
         let target = &self.target;
         self.id
@@ -365,15 +383,22 @@ impl Shared {
         let gathered = self.gatherer.gather(pieces).await?;
         let part = UploadPart { upload, number, checksum: None };
         let payload = Payload::Chunks(gathered.chunks.clone());
-        Ok(self.uploader.store.upload_part(part, payload).await?)
+        let bytes = payload.bytes();
+        let arrived = self.uploader.store.upload_part(part, payload).await?;
+        self.sent.fetch_add(bytes, Ordering::Relaxed);
+        Ok(arrived)
     }
 
     async fn copy(&self, number: u32, object: &ObjectRef, range: Range<u64>) -> StoreResult<Part> {
         let _turn = self.uploader.turn().await;
         let upload = self.upload(self.numbered_id(number).await?);
         let part = UploadPart { upload, number, checksum: None };
+        let bytes = range.end - range.start;
         let range = StoreRange::Span { start: range.start, end: range.end };
-        self.uploader.store.upload_part_copy(part, copy_source(object), Some(range)).await
+        let source = copy_source(object);
+        let arrived = self.uploader.store.upload_part_copy(part, source, Some(range)).await?;
+        self.sent.fetch_add(bytes, Ordering::Relaxed);
+        Ok(arrived)
     }
 
     async fn numbered_id(&self, number: u32) -> StoreResult<&String> {

@@ -6,10 +6,10 @@
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use crate::store::types::ETag;
-use crate::vfs::namespace::posix::Posix;
+use crate::vfs::namespace::posix::{Metadata, Posix};
 use crate::vfs::types::Kind;
 
-const FORMAT: u8 = 1;
+const FORMAT: u8 = 2;
 
 const KINDS: [Kind; 7] = [
     Kind::File,
@@ -21,10 +21,11 @@ const KINDS: [Kind; 7] = [
     Kind::BlockDevice,
 ];
 
-/// Format, date, attributes, and to the end the ETag. Numbers are little-endian; each attribute
-/// is a 0, or a 1 and its value.
+/// Format, date, attributes, other metadata, and to the end the ETag. Numbers are little-endian;
+/// each attribute is a 0, or a 1 and its value; each name and each value of the others is a 1, its
+/// length and its text, and a 0 ends them.
 pub(super) fn encode(etag: &ETag, last_modified: SystemTime, posix: &Posix) -> Vec<u8> {
-    let Posix { kind, mode, uid, gid, mtime, atime, ctime, device } = posix;
+    let Posix { kind, mode, uid, gid, mtime, atime, ctime, device, user } = posix;
     let kind = kind.and_then(|kind| KINDS.iter().position(|each| *each == kind));
     let mut record = vec![FORMAT];
     record.extend(time_bytes(last_modified));
@@ -36,6 +37,11 @@ pub(super) fn encode(etag: &ETag, last_modified: SystemTime, posix: &Posix) -> V
         put(&mut record, time.map(time_bytes));
     }
     put(&mut record, device.map(u64::to_le_bytes));
+    for text in user.iter().flat_map(|(name, value)| [name, value]) {
+        put(&mut record, Some((text.len() as u64).to_le_bytes()));
+        record.extend(text.as_bytes());
+    }
+    record.push(0);
     record.extend(etag.as_str().as_bytes());
     record
 }
@@ -58,7 +64,11 @@ pub(super) fn decode(record: &[u8], etag: &ETag, last_modified: SystemTime) -> O
     };
     let (mtime, atime, ctime) = (time()?, time()?, time()?);
     let device = take_option(&mut rest)?.map(u64::from_le_bytes);
-    let posix = Posix { kind, mode, uid, gid, mtime, atime, ctime, device };
+    let mut user = Metadata::new();
+    while let Some(name) = take_text(&mut rest)? {
+        user.insert(name, take_text(&mut rest)??);
+    }
+    let posix = Posix { kind, mode, uid, gid, mtime, atime, ctime, device, user };
     (rest == etag.as_str().as_bytes()).then_some(posix)
 }
 
@@ -80,6 +90,13 @@ fn take_option<const N: usize>(rest: &mut &[u8]) -> Option<Option<[u8; N]>> {
         [1] => Some(Some(take(rest)?)),
         _ => None,
     }
+}
+
+fn take_text(rest: &mut &[u8]) -> Option<Option<String>> {
+    let Some(length) = take_option(rest)?.map(u64::from_le_bytes) else { return Some(None) };
+    let (text, behind) = rest.split_at_checked(usize::try_from(length).ok()?)?;
+    *rest = behind;
+    Some(Some(String::from_utf8(text.to_vec()).ok()?))
 }
 
 /// Nanoseconds since 1970, which for any time are fewer than 2^95 either way.
@@ -120,9 +137,10 @@ mod tests {
         let times = || option::of(times());
         let kinds = option::of(proptest::sample::select(&KINDS[..]));
         let rest = (numbers(), numbers(), numbers(), times(), times(), times());
-        (kinds, rest, option::of(any::<u64>())).prop_map(|(kind, rest, device)| {
+        let user = proptest::collection::btree_map("[a-z0-9-]{1,9}", ".{0,9}", 0..3);
+        (kinds, rest, option::of(any::<u64>()), user).prop_map(|(kind, rest, device, user)| {
             let (mode, uid, gid, mtime, atime, ctime) = rest;
-            Posix { kind, mode, uid, gid, mtime, atime, ctime, device }
+            Posix { kind, mode, uid, gid, mtime, atime, ctime, device, user }
         })
     }
 

@@ -21,7 +21,15 @@ fn at(seconds: i64, nanoseconds: u32) -> SystemTime {
 
 #[track_caller]
 fn check_read(rows: &[(&str, &str)], expected: &Posix) {
-    assert_eq!(read(&metadata(rows)), *expected, "{rows:?}");
+    let posix = Posix { user: Metadata::new(), ..read(&metadata(rows)) };
+    assert_eq!(posix, *expected, "{rows:?}");
+}
+
+#[test]
+fn all_other_metadata_are_kept_as_they_stand() {
+    let rows = [("file-owner", "1"), ("colour", "green"), ("--symlink-target", "a"), ("x", "")];
+    let expected = metadata(&[("colour", "green"), ("x", "")]);
+    assert_eq!(read(&metadata(&rows)).user, expected);
 }
 
 /// What a mode says: its kind and its permission bits.
@@ -55,6 +63,7 @@ fn what_aws_wrote_is_read() {
         atime: Some(at(1_700_000_000, 123_000_000)),
         ctime: Some(at(1_700_000_000, 123_000_000)),
         device: None,
+        user: Metadata::new(),
     };
     check_read(&rows, &expected);
     check_mode("file-permissions", "0644", None, Some(0o644));
@@ -235,6 +244,7 @@ fn full() -> Posix {
         atime: Some(at(5, 600_000_000)),
         ctime: Some(at(7, 0)),
         device: Some(0x103),
+        user: Metadata::new(),
     }
 }
 
@@ -360,6 +370,7 @@ fn posixes() -> impl Strategy<Value = Posix> {
             atime,
             ctime,
             device,
+            user: Metadata::new(),
         },
     )
 }

@@ -109,7 +109,10 @@ fn changed_attributes_leave_everything_else() {
             attributes.metadata.insert("mode".to_owned(), "0644".to_owned());
         };
         let full = target("full");
-        let rewritten = rewrite_attributes(&store, &full, |attributes, _| change(attributes));
+        let rewritten = rewrite_attributes(&store, &full, |attributes, _| {
+            change(attributes);
+            Ok(())
+        });
         let Copied { object, head: told, .. } = rewritten.await.unwrap();
         change(&mut expected.attributes);
         let (head, after) = look(&store, &target("full")).await.unwrap();

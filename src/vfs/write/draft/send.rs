@@ -4,6 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
+use std::sync::PoisonError;
 
 use bytes::Bytes;
 
@@ -66,11 +67,10 @@ impl Draft {
     ) -> &'a mut Sending {
         let (unstamped, target) = (state.riding(), state.target.clone());
         let (uploader, gatherer) = (&self.drafting.uploader, &self.drafting.gatherer);
-        state.sending.get_or_insert_with(|| Sending {
-            upload: MultipartUpload::new(uploader, gatherer, target, riding),
-            fresh: BTreeSet::new(),
-            riding: unstamped,
-            is_stamped,
+        state.sending.get_or_insert_with(|| {
+            let upload = MultipartUpload::new(uploader, gatherer, target, riding);
+            *self.sent.lock().unwrap_or_else(PoisonError::into_inner) = upload.sent();
+            Sending { upload, fresh: BTreeSet::new(), riding: unstamped, is_stamped }
         })
     }
 
