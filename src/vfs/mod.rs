@@ -14,6 +14,7 @@ pub mod options;
 pub mod read;
 pub mod types;
 pub mod write;
+pub mod xattr;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
