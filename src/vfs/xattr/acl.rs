@@ -93,7 +93,7 @@ fn object(members: &[(&str, Option<&str>)]) -> Value {
 
 fn grant_of(value: &Value) -> Result<Grant, String> {
     let grantee = &value["Grantee"];
-    let needed = |name: &str| text_at(grantee, name).ok_or_else(|| format!("{name} is needed"));
+    let needed = |name: &str| text_at(grantee, name).ok_or_else(|| format!("{name} is missing"));
     let grantee = match grantee["Type"].as_str() {
         Some("Group") => Grantee::Group { uri: needed("URI")? },
         Some("AmazonCustomerByEmail") => Grantee::Email { address: needed("EmailAddress")? },

@@ -1,6 +1,7 @@
 //! Documents as text: what is shown of them, what is taken, what is refused, and why.
 
-use proptest::prelude::*;
+use proptest::prelude::{BoxedStrategy, Strategy, any};
+use proptest::{prop_assert, prop_assert_eq, proptest};
 use serde_json::json;
 
 use super::*;
@@ -101,13 +102,13 @@ fn a_document_of_s3_is_passed_on_as_it_is() {
 #[test]
 fn what_has_not_the_shape_is_refused_with_its_path() {
     let check = |text: &str, expected: &str| check_refused(DocumentKind::Lifecycle, text, expected);
-    check("{}", "Rules: is needed");
+    check("{}", "Rules: missing");
     check("[]", "an object is needed");
     check("none", "not JSON: expected ident at line 1 column 2");
     check(r#"{"Rules":{}}"#, "Rules: a list is needed");
     check(r#"{"Rules":[]}"#, "Rules: at least one is needed");
     check(r#"{"Rules":[null]}"#, "Rules[0]: an object is needed");
-    check(r#"{"Rules":[{}]}"#, "Rules[0].Status: is needed");
+    check(r#"{"Rules":[{}]}"#, "Rules[0].Status: missing");
     let rule = |member: &str| format!(r#"{{"Rules":[{{"Status":"Enabled",{member}}}]}}"#);
     let days = |days: &str| rule(&format!(r#""Transitions":[{{}},{{"Days":{days}}}]"#));
     let at = "Rules[0].Transitions[1].Days";

@@ -47,7 +47,7 @@ fn structure(members: &[Member], value: &Value, path: &str) -> Result<Written, S
     for member in members {
         let path = below(path, member.name);
         match (object.get(member.name), &member.shape) {
-            (None, _) if member.required => return Err(refused(&path, "is needed")),
+            (None, _) if member.required => return Err(refused(&path, "missing")),
             (None, _) => {}
             (Some(value), Shape::InstanceType(_)) => {
                 written.instance_type = Some(scalar(&member.shape, value, &path)?);
