@@ -40,6 +40,7 @@ const VFS_ARROWS: &[(&str, &[&str])] = &[
     ("namespace", &["ops", "write", "read"]),
     ("write", &["ops"]),
     ("journal", &["ops", "write", "read", "cache", "namespace", "store"]),
+    ("xattr", &["ops", "write", "read", "cache", "journal"]),
 ];
 
 /// What only one room may name.
@@ -120,6 +121,7 @@ const RULES: &[Rule] = &[
             ("src/vfs/write/plan.rs", "use crate::vfs::ops::file;"),
             ("src/vfs/journal/mod.rs", "use crate::store::ObjectStore;"),
             ("src/vfs/journal/mod.rs", "use crate::vfs::namespace::names;"),
+            ("src/vfs/xattr/acl.rs", "use crate::vfs::cache::attributes::Attributes;"),
         ],
         innocent: &[
             ("src/vfs/write/upload.rs", "use crate::vfs::read::fetch;"),

@@ -3,6 +3,7 @@
 mod cli;
 mod conformance;
 mod faults;
+mod formats;
 mod model;
 mod mounted;
 mod suites;

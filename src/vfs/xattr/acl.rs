@@ -29,7 +29,7 @@ pub fn parse(text: &str) -> Result<AclChange, String> {
     if !text.starts_with(['{', '<']) {
         return canned(text).map(AclChange::Canned);
     }
-    let value = parse_value(&ACCESS_CONTROL_POLICY, "AccessControlPolicy", text)?;
+    let value = parse_value(ACCESS_CONTROL_POLICY, "AccessControlPolicy", text)?;
     let owner = Owner {
         id: text_at(&value["Owner"], "ID").unwrap_or_default(),
         display_name: text_at(&value["Owner"], "DisplayName"),
@@ -93,7 +93,7 @@ fn object(members: &[(&str, Option<&str>)]) -> Value {
 
 fn grant_of(value: &Value) -> Result<Grant, String> {
     let grantee = &value["Grantee"];
-    let needed = |name: &str| text_at(grantee, name).ok_or_else(|| format!("{name} is needed"));
+    let needed = |name: &str| text_at(grantee, name).ok_or_else(|| format!("{name} is missing"));
     let grantee = match grantee["Type"].as_str() {
         Some("Group") => Grantee::Group { uri: needed("URI")? },
         Some("AmazonCustomerByEmail") => Grantee::Email { address: needed("EmailAddress")? },

@@ -25,7 +25,7 @@ pub fn parse(text: &str) -> Result<RestoreObject, String> {
     if !text.starts_with(['{', '<']) {
         return words(text);
     }
-    let value = parse_value(&RESTORE_REQUEST, "RestoreRequest", text)?;
+    let value = parse_value(RESTORE_REQUEST, "RestoreRequest", text)?;
     let tier = value["GlacierJobParameters"]["Tier"].as_str().map(str::to_owned);
     Ok(RestoreObject { days: days_of(&value["Days"].to_string())?, tier })
 }
@@ -48,7 +48,7 @@ fn words(text: &str) -> Result<RestoreObject, String> {
 
 fn days_of(text: &str) -> Result<u32, String> {
     let days = text.parse().ok().filter(|days| *days > 0);
-    days.ok_or_else(|| format!("{text} is not a number of days"))
+    days.ok_or_else(|| format!("{text:?} is not a number of days"))
 }
 
 fn tier_of(text: &str) -> Result<String, String> {
@@ -61,7 +61,7 @@ fn tier_of(text: &str) -> Result<String, String> {
 mod tests {
     use std::time::{Duration, UNIX_EPOCH};
 
-    use proptest::prelude::*;
+    use proptest::proptest;
 
     use super::*;
 
@@ -102,15 +102,15 @@ mod tests {
         let needed = "a number of days is needed, as in \"days=5 tier=Bulk\"";
         check("", Err(needed));
         check("tier=Bulk", Err(needed));
-        check("0", Err("0 is not a number of days"));
-        check("-5", Err("-5 is not a number of days"));
-        check("days=", Err(" is not a number of days"));
+        check("0", Err("\"0\" is not a number of days"));
+        check("-5", Err("\"-5\" is not a number of days"));
+        check("days=", Err("\"\" is not a number of days"));
         check("5 6", Err("6: it is there twice"));
         check("5 speed=1", Err("there is no speed, only days and tier"));
         check("5 tier=Fast", Err("there is no tier \"Fast\", only Standard, Bulk, Expedited"));
-        check("{}", Err("Days: is needed"));
+        check("{}", Err("Days: missing"));
         check(r#"{"Days":"5"}"#, Err("Days: a number is needed"));
-        check(r#"{"Days":5000000000}"#, Err("5000000000 is not a number of days"));
+        check(r#"{"Days":5000000000}"#, Err("\"5000000000\" is not a number of days"));
         let tier = r#"{"Days":5,"GlacierJobParameters":{"Tier":"bulk"}}"#;
         let words = "Standard or Bulk or Expedited is needed";
         check(tier, Err(&format!("GlacierJobParameters.Tier: {words}")));

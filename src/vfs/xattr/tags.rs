@@ -1,27 +1,33 @@
-//! Tags of an object as an attribute shows and takes them: `user.s3.tags`.
+//! Tags as an attribute shows and takes them: `user.s3.tags`, of an object and of a bucket.
 
 use serde_json::{Value, json};
 
 use crate::store::types::Tags;
 use crate::vfs::xattr::documents::schema::TAGGING;
-use crate::vfs::xattr::documents::{json, parse_value};
+use crate::vfs::xattr::documents::{json, parse_value, write};
 
 /// Tags as `aws s3api get-object-tagging` prints them.
 #[must_use]
 pub fn shown(tags: &Tags) -> String {
-    let tags: Vec<Value> =
-        tags.iter().map(|(key, value)| json!({ "Key": key, "Value": value })).collect();
-    json::pretty(&json!({ "TagSet": tags }))
+    json::pretty(&value_of(tags))
+}
+
+/// Tags as the document that S3 keeps for a bucket. Fails if XML can't hold one of them.
+pub fn document(tags: &Tags) -> Result<String, String> {
+    write::document(TAGGING, "Tagging", &value_of(tags))
 }
 
 /// Tags as [`shown`] has them, as S3's XML, or as an object: `{"key": "value"}`. A key that is
 /// there twice is refused. How many there may be, and of what, S3 says.
 pub fn parse(text: &str) -> Result<Tags, String> {
     let text = text.trim_ascii();
-    if let Some(object) = plain_object(text)? {
-        return object;
+    if !text.starts_with('<')
+        && let Value::Object(object) = json::parse(text)?
+        && !["TagSet", "Tagging"].iter().any(|name| object.contains_key(*name))
+    {
+        return object.into_iter().map(tag_of).collect();
     }
-    let value = parse_value(&TAGGING, "Tagging", text)?;
+    let value = parse_value(TAGGING, "Tagging", text)?;
     let mut tags = Tags::new();
     for tag in value["TagSet"].as_array().into_iter().flatten() {
         let [key, value] = ["Key", "Value"].map(|name| tag[name].as_str().unwrap_or_default());
@@ -32,28 +38,22 @@ pub fn parse(text: &str) -> Result<Tags, String> {
     Ok(tags)
 }
 
-/// The tags of an object that has them as members; `None` where it is S3's document.
-fn plain_object(text: &str) -> Result<Option<Result<Tags, String>>, String> {
-    if text.starts_with('<') {
-        return Ok(None);
-    }
-    match json::parse(text)? {
-        Value::Object(object)
-            if !object.contains_key("TagSet") && !object.contains_key("Tagging") =>
-        {
-            let tags = object.into_iter().map(|(key, value)| match value {
-                Value::String(value) => Ok((key, value)),
-                _ => Err(format!("{key}: a text is needed")),
-            });
-            Ok(Some(tags.collect()))
-        }
-        _ => Ok(None),
+fn value_of(tags: &Tags) -> Value {
+    let tags = tags.iter().map(|(key, value)| json!({ "Key": key, "Value": value }));
+    json!({ "TagSet": tags.collect::<Vec<Value>>() })
+}
+
+/// A tag that is written as the member of an object.
+fn tag_of((key, value): (String, Value)) -> Result<(String, String), String> {
+    match value {
+        Value::String(value) => Ok((key, value)),
+        _ => Err(format!("{key}: a text is needed")),
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use proptest::prelude::*;
+    use proptest::{prop_assert_eq, proptest};
 
     use super::*;
 
@@ -97,14 +97,14 @@ mod tests {
         check("", Err("not JSON: EOF while parsing a value at line 1 column 0"));
         check("[]", Err("an object is needed"));
         check(r#"{"a":1}"#, Err("a: a text is needed"));
-        check(r#"{"a":"1","a":"2"}"#, Err("not JSON: a is there twice at line 1 column 16"));
+        check(r#"{"a":"1","a":"2"}"#, Err("not JSON: a is there twice at line 1 column 17"));
         check(r#"{"TagSet":"a"}"#, Err("TagSet: a list is needed"));
-        check(r#"{"TagSet":[{"Key":"a"}]}"#, Err("TagSet[0].Value: is needed"));
+        check(r#"{"TagSet":[{"Key":"a"}]}"#, Err("TagSet[0].Value: missing"));
         let twice = r#"{"TagSet":[{"Key":"a","Value":"1"},{"Key":"a","Value":"1"}]}"#;
         check(twice, Err("TagSet: \"a\" is there twice"));
         let versioned = r#"{"VersionId":"v","TagSet":[]}"#;
         check(versioned, Err("VersionId: there is no such member, only TagSet"));
-        check("<Tagging/>", Err("TagSet: is needed"));
+        check("<Tagging/>", Err("TagSet: missing"));
     }
 
     proptest! {
@@ -113,6 +113,7 @@ mod tests {
             tags in proptest::collection::btree_map("\\PC{0,6}", "\\PC{0,6}", 0..4),
         ) {
             prop_assert_eq!(parse(&shown(&tags)), Ok(tags.clone()));
+            prop_assert_eq!(parse(&document(&tags).unwrap()), Ok(tags.clone()));
             let plain = serde_json::to_string(&tags).unwrap();
             if !tags.contains_key("TagSet") && !tags.contains_key("Tagging") {
                 prop_assert_eq!(parse(&plain), Ok(tags));

@@ -60,7 +60,7 @@ fn age_of(text: &str) -> Option<Duration> {
 mod tests {
     use std::time::UNIX_EPOCH;
 
-    use proptest::prelude::*;
+    use proptest::proptest;
 
     use super::*;
 

@@ -1,6 +1,7 @@
 //! ACLs as text.
 
-use proptest::prelude::*;
+use proptest::prelude::Strategy;
+use proptest::{prop_assert_eq, prop_oneof, proptest};
 
 use super::*;
 
@@ -101,14 +102,14 @@ fn an_acl_is_set_by_the_document_of_s3() {
 
 #[test]
 fn an_acl_without_an_owner_or_a_grantee_is_refused() {
-    check_parse(r#"{"Grants":[]}"#, Err("Owner: is needed"));
+    check_parse(r#"{"Grants":[]}"#, Err("Owner: missing"));
     let with = |grantee: &str| {
         let grant = format!(r#"{{"Grantee":{grantee},"Permission":"READ"}}"#);
         format!(r#"{{"Grants":[{grant}],"Owner":{{"ID":"me"}}}}"#)
     };
-    check_parse(&with(r#"{"Type":"Group"}"#), Err("Grants[0].Grantee: URI is needed"));
-    check_parse(&with(r#"{"Type":"CanonicalUser"}"#), Err("Grants[0].Grantee: ID is needed"));
-    check_refused(&with(r#"{"ID":"x"}"#), &["Grants[0].Grantee.Type: is needed"]);
+    check_parse(&with(r#"{"Type":"Group"}"#), Err("Grants[0].Grantee: URI is missing"));
+    check_parse(&with(r#"{"Type":"CanonicalUser"}"#), Err("Grants[0].Grantee: ID is missing"));
+    check_refused(&with(r#"{"ID":"x"}"#), &["Grants[0].Grantee.Type: missing"]);
     check_refused(&with(r#"{"Type":"User","ID":"x"}"#), &["CanonicalUser or"]);
 }
 

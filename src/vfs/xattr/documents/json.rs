@@ -99,7 +99,7 @@ mod tests {
 
     #[test]
     fn a_member_that_is_there_twice_is_refused() {
-        let message = "not JSON: a is there twice at line 1 column 14";
+        let message = "not JSON: a is there twice at line 1 column 13";
         check(r#"{"a":1,"a":2}"#, Err(message));
     }
 

@@ -17,7 +17,7 @@ mod tests;
 use serde_json::{Map, Value};
 
 use crate::store::types::DocumentKind;
-use crate::vfs::xattr::documents::shape::Shape;
+use crate::vfs::xattr::documents::shape::Member;
 
 /// A document that stands for a state, and the state's words.
 struct State {
@@ -71,8 +71,8 @@ const STATES: &[State] = &[
 /// Elements that are not known are shown too. Fails only if the text is no document of its kind.
 pub fn shown(kind: DocumentKind, text: &str) -> Result<String, String> {
     let text = text.trim_ascii();
-    let Some(shape) = schema::shape_of(kind) else { return Ok(text.to_owned()) };
-    let value = value_of_xml(shape, kind.row().root, text)?;
+    let Some(members) = schema::members_of(kind) else { return Ok(text.to_owned()) };
+    let value = value_of_xml(members, kind.row().root, text)?;
     let word = STATES.iter().find(|state| state.kind == kind && state.is_shown);
     let word = word.and_then(|state| word_of(state, &value));
     Ok(word.unwrap_or_else(|| json::pretty(&value)))
@@ -85,7 +85,7 @@ pub fn shown(kind: DocumentKind, text: &str) -> Result<String, String> {
 pub fn parse(kind: DocumentKind, text: &str) -> Result<String, String> {
     let text = text.trim_ascii();
     let root = kind.row().root;
-    let Some(shape) = schema::shape_of(kind) else { return policy(text) };
+    let Some(members) = schema::members_of(kind) else { return policy(text) };
     if text.starts_with('<') {
         return read_xml(root, text).map(|_| text.to_owned());
     }
@@ -93,21 +93,21 @@ pub fn parse(kind: DocumentKind, text: &str) -> Result<String, String> {
         Some(state) if !text.starts_with('{') => value_of_word(state, text)?,
         _ => unwrapped(root, json::parse(text)?),
     };
-    write::document(shape, root, &value)
+    write::document(members, root, &value)
 }
 
-/// The value of a text that is JSON or XML, once it has that shape.
-pub(crate) fn parse_value(shape: &Shape, root: &str, text: &str) -> Result<Value, String> {
+/// The value of a text that is JSON or XML, once it has these members and no other.
+pub(crate) fn parse_value(members: &[Member], root: &str, text: &str) -> Result<Value, String> {
     let text = text.trim_ascii();
     let value = match text.starts_with('<') {
-        true => value_of_xml(shape, root, text)?,
+        true => value_of_xml(members, root, text)?,
         false => unwrapped(root, json::parse(text)?),
     };
-    write::document(shape, root, &value).map(|_| value)
+    write::document(members, root, &value).map(|_| value)
 }
 
-fn value_of_xml(shape: &Shape, root: &str, text: &str) -> Result<Value, String> {
-    Ok(read::value_of(shape, &read_xml(root, text)?))
+fn value_of_xml(members: &[Member], root: &str, text: &str) -> Result<Value, String> {
+    Ok(read::structure_of(members, &read_xml(root, text)?))
 }
 
 fn read_xml(root: &str, text: &str) -> Result<xml::Element, String> {

@@ -9,21 +9,8 @@ use serde_json::{Map, Value};
 use crate::vfs::xattr::documents::shape::{Member, Shape};
 use crate::vfs::xattr::documents::xml::Element;
 
-/// What an element of that shape says.
-pub(crate) fn value_of(shape: &Shape, element: &Element) -> Value {
-    let text = element.text.as_str();
-    match shape {
-        Shape::Structure(members) => structure_of(members, element),
-        Shape::Wrapped(name, item) => list_of(name, item, element),
-        Shape::Flat(item) => Value::Array(vec![value_of(item, element)]),
-        _ if !element.children.is_empty() => as_it_is(element),
-        Shape::Text | Shape::OneOf(_) | Shape::InstanceType(_) | Shape::Time => text.into(),
-        Shape::Number => text.trim_ascii().parse::<u64>().map_or(text.into(), Value::from),
-        Shape::Truth => text.trim_ascii().parse::<bool>().map_or(text.into(), Value::from),
-    }
-}
-
-fn structure_of(members: &[Member], element: &Element) -> Value {
+/// What an element with these members says.
+pub(crate) fn structure_of(members: &[Member], element: &Element) -> Value {
     if element.children.is_empty()
         && let Some(text) = element.text_beside_elements()
     {
@@ -37,6 +24,20 @@ fn structure_of(members: &[Member], element: &Element) -> Value {
     let known: Vec<&str> = members.iter().filter(is_element).map(|member| member.element).collect();
     insert_unknown(&mut object, element, &known);
     Value::Object(object)
+}
+
+/// What an element of that shape says.
+fn value_of(shape: &Shape, element: &Element) -> Value {
+    let text = element.text.as_str();
+    match shape {
+        Shape::Structure(members) => structure_of(members, element),
+        Shape::Wrapped(name, item) => list_of(name, item, element),
+        Shape::Flat(item) => Value::Array(vec![value_of(item, element)]),
+        _ if !element.children.is_empty() => as_it_is(element),
+        Shape::Text | Shape::OneOf(_) | Shape::InstanceType(_) | Shape::Time => text.into(),
+        Shape::Number => text.trim_ascii().parse::<u64>().map_or(text.into(), Value::from),
+        Shape::Truth => text.trim_ascii().parse::<bool>().map_or(text.into(), Value::from),
+    }
 }
 
 fn list_of(name: &str, item: &Shape, element: &Element) -> Value {

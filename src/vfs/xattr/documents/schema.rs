@@ -10,28 +10,28 @@ use crate::vfs::xattr::documents::shape::Shape::{
 };
 use crate::vfs::xattr::documents::shape::{Member, Shape, optional, required};
 
-/// The shape of a document of that kind; `None` for a policy, which is not S3's own language.
-pub(crate) fn shape_of(kind: DocumentKind) -> Option<&'static Shape> {
+/// The members of a document of that kind; `None` for a policy, which is not S3's own language.
+pub(crate) fn members_of(kind: DocumentKind) -> Option<&'static [Member]> {
     match kind {
-        DocumentKind::Cors => Some(&CORS),
-        DocumentKind::Lifecycle => Some(&LIFECYCLE),
+        DocumentKind::Cors => Some(CORS),
+        DocumentKind::Lifecycle => Some(LIFECYCLE),
         DocumentKind::Policy => None,
-        DocumentKind::BucketTagging => Some(&TAGGING),
-        DocumentKind::Versioning => Some(&VERSIONING),
-        DocumentKind::BucketEncryption => Some(&ENCRYPTION),
-        DocumentKind::Website => Some(&WEBSITE),
-        DocumentKind::PublicAccessBlock => Some(&PUBLIC_ACCESS_BLOCK),
-        DocumentKind::OwnershipControls => Some(&OWNERSHIP_CONTROLS),
-        DocumentKind::Notification => Some(&NOTIFICATION),
-        DocumentKind::Logging => Some(&LOGGING),
-        DocumentKind::RequestPayment => Some(&REQUEST_PAYMENT),
-        DocumentKind::ObjectLock => Some(&OBJECT_LOCK),
-        DocumentKind::Retention => Some(&RETENTION),
-        DocumentKind::LegalHold => Some(&LEGAL_HOLD),
+        DocumentKind::BucketTagging => Some(TAGGING),
+        DocumentKind::Versioning => Some(VERSIONING),
+        DocumentKind::BucketEncryption => Some(ENCRYPTION),
+        DocumentKind::Website => Some(WEBSITE),
+        DocumentKind::PublicAccessBlock => Some(PUBLIC_ACCESS_BLOCK),
+        DocumentKind::OwnershipControls => Some(OWNERSHIP_CONTROLS),
+        DocumentKind::Notification => Some(NOTIFICATION),
+        DocumentKind::Logging => Some(LOGGING),
+        DocumentKind::RequestPayment => Some(REQUEST_PAYMENT),
+        DocumentKind::ObjectLock => Some(OBJECT_LOCK),
+        DocumentKind::Retention => Some(RETENTION),
+        DocumentKind::LegalHold => Some(LEGAL_HOLD),
     }
 }
 
-const CORS: Shape = Structure(&[required(
+const CORS: &[Member] = &[required(
     "CORSRules",
     Flat(&Structure(&[
         optional("ID", Text),
@@ -42,9 +42,9 @@ const CORS: Shape = Structure(&[required(
         optional("MaxAgeSeconds", Number),
     ])),
 )
-.at("CORSRule")]);
+.at("CORSRule")];
 
-const LIFECYCLE: Shape = Structure(&[required(
+const LIFECYCLE: &[Member] = &[required(
     "Rules",
     Flat(&Structure(&[
         optional(
@@ -91,7 +91,7 @@ const LIFECYCLE: Shape = Structure(&[required(
         ),
     ])),
 )
-.at("Rule")]);
+.at("Rule")];
 
 const LIFECYCLE_FILTER: Shape = Structure(&[
     optional("Prefix", Text),
@@ -112,14 +112,14 @@ const LIFECYCLE_FILTER: Shape = Structure(&[
 const TAG: Shape = Structure(&[required("Key", Text), required("Value", Text)]);
 
 /// `Tagging`, of a bucket and of an object.
-pub(crate) const TAGGING: Shape = Structure(&[required("TagSet", Wrapped("Tag", &TAG))]);
+pub(crate) const TAGGING: &[Member] = &[required("TagSet", Wrapped("Tag", &TAG))];
 
-const VERSIONING: Shape = Structure(&[
+const VERSIONING: &[Member] = &[
     optional("MFADelete", OneOf(&["Enabled", "Disabled"])).at("MfaDelete"),
     optional("Status", OneOf(&["Enabled", "Suspended"])),
-]);
+];
 
-const ENCRYPTION: Shape = Structure(&[required(
+const ENCRYPTION: &[Member] = &[required(
     "Rules",
     Flat(&Structure(&[
         optional(
@@ -130,9 +130,9 @@ const ENCRYPTION: Shape = Structure(&[required(
         optional("BlockedEncryptionTypes", Structure(&[optional("EncryptionType", Flat(&Text))])),
     ])),
 )
-.at("Rule")]);
+.at("Rule")];
 
-const WEBSITE: Shape = Structure(&[
+const WEBSITE: &[Member] = &[
     optional("ErrorDocument", Structure(&[required("Key", Text)])),
     optional("IndexDocument", Structure(&[required("Suffix", Text)])),
     optional(
@@ -140,7 +140,7 @@ const WEBSITE: Shape = Structure(&[
         Structure(&[required("HostName", Text), optional("Protocol", PROTOCOL)]),
     ),
     optional("RoutingRules", Wrapped("RoutingRule", &ROUTING_RULE)),
-]);
+];
 
 const ROUTING_RULE: Shape = Structure(&[
     optional(
@@ -164,23 +164,23 @@ const ROUTING_RULE: Shape = Structure(&[
 
 const PROTOCOL: Shape = OneOf(&["http", "https"]);
 
-const PUBLIC_ACCESS_BLOCK: Shape = Structure(&[
+const PUBLIC_ACCESS_BLOCK: &[Member] = &[
     optional("BlockPublicAcls", Truth),
     optional("IgnorePublicAcls", Truth),
     optional("BlockPublicPolicy", Truth),
     optional("RestrictPublicBuckets", Truth),
-]);
+];
 
-const OWNERSHIP_CONTROLS: Shape = Structure(&[required(
+const OWNERSHIP_CONTROLS: &[Member] = &[required(
     "Rules",
     Flat(&Structure(&[required(
         "ObjectOwnership",
         OneOf(&["BucketOwnerPreferred", "ObjectWriter", "BucketOwnerEnforced"]),
     )])),
 )
-.at("Rule")]);
+.at("Rule")];
 
-const NOTIFICATION: Shape = Structure(&[
+const NOTIFICATION: &[Member] = &[
     optional(
         "TopicConfigurations",
         Flat(&Structure(&[
@@ -212,7 +212,7 @@ const NOTIFICATION: Shape = Structure(&[
     )
     .at("CloudFunctionConfiguration"),
     optional("EventBridgeConfiguration", Structure(&[])),
-]);
+];
 
 const EVENTS: Member = required("Events", Flat(&Text)).at("Event");
 
@@ -229,7 +229,7 @@ const EVENT_FILTER: Member = optional(
     .at("S3Key")]),
 );
 
-const LOGGING: Shape = Structure(&[optional(
+const LOGGING: &[Member] = &[optional(
     "LoggingEnabled",
     Structure(&[
         required("TargetBucket", Text),
@@ -258,7 +258,7 @@ const LOGGING: Shape = Structure(&[optional(
             ]),
         ),
     ]),
-)]);
+)];
 
 const GRANTEE: Shape = Structure(&[
     optional("DisplayName", Text),
@@ -268,10 +268,9 @@ const GRANTEE: Shape = Structure(&[
     optional("URI", Text),
 ]);
 
-const REQUEST_PAYMENT: Shape =
-    Structure(&[required("Payer", OneOf(&["BucketOwner", "Requester"]))]);
+const REQUEST_PAYMENT: &[Member] = &[required("Payer", OneOf(&["BucketOwner", "Requester"]))];
 
-const OBJECT_LOCK: Shape = Structure(&[
+const OBJECT_LOCK: &[Member] = &[
     optional("ObjectLockEnabled", OneOf(&["Enabled"])),
     optional(
         "Rule",
@@ -285,16 +284,16 @@ const OBJECT_LOCK: Shape = Structure(&[
             ]),
         )]),
     ),
-]);
+];
 
-const RETENTION: Shape = Structure(&[
+const RETENTION: &[Member] = &[
     optional("Mode", RETENTION_MODE),
     optional("RetainUntilDate", Time),
     optional("EventHold", ON_OR_OFF),
     optional("EventHoldDuration", DURATION),
-]);
+];
 
-const LEGAL_HOLD: Shape = Structure(&[optional("Status", ON_OR_OFF)]);
+const LEGAL_HOLD: &[Member] = &[optional("Status", ON_OR_OFF)];
 
 const RETENTION_MODE: Shape = OneOf(&["GOVERNANCE", "COMPLIANCE"]);
 
@@ -303,7 +302,7 @@ const DURATION: Shape = Structure(&[optional("Days", Number), optional("Years", 
 const ON_OR_OFF: Shape = OneOf(&["ON", "OFF"]);
 
 /// `AccessControlPolicy`. The model requires less of it than S3 does.
-pub(crate) const ACCESS_CONTROL_POLICY: Shape = Structure(&[
+pub(crate) const ACCESS_CONTROL_POLICY: &[Member] = &[
     required(
         "Grants",
         Wrapped(
@@ -313,15 +312,15 @@ pub(crate) const ACCESS_CONTROL_POLICY: Shape = Structure(&[
     )
     .at("AccessControlList"),
     required("Owner", Structure(&[optional("DisplayName", Text), required("ID", Text)])),
-]);
+];
 
 const PERMISSION: Shape = OneOf(&["FULL_CONTROL", "WRITE", "WRITE_ACP", "READ", "READ_ACP"]);
 
 /// `RestoreRequest`, without what belongs to SELECT.
-pub(crate) const RESTORE_REQUEST: Shape = Structure(&[
+pub(crate) const RESTORE_REQUEST: &[Member] = &[
     required("Days", Number),
     optional(
         "GlacierJobParameters",
         Structure(&[required("Tier", OneOf(&["Standard", "Bulk", "Expedited"]))]),
     ),
-]);
+];

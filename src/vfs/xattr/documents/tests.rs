@@ -1,12 +1,13 @@
 //! Documents as text: what is shown of them, what is taken, what is refused, and why.
 
-use proptest::prelude::*;
+use proptest::prelude::{BoxedStrategy, Strategy, any};
+use proptest::{prop_assert, prop_assert_eq, proptest};
 use serde_json::json;
 
 use super::*;
 use crate::store::types::DOCUMENTS;
-use crate::vfs::xattr::documents::schema::shape_of;
-use crate::vfs::xattr::documents::shape::Member;
+use crate::vfs::xattr::documents::schema::members_of;
+use crate::vfs::xattr::documents::shape::{Member, Shape};
 
 #[track_caller]
 fn check_shown(kind: DocumentKind, text: &str, expected: &Value) {
@@ -101,13 +102,13 @@ fn a_document_of_s3_is_passed_on_as_it_is() {
 #[test]
 fn what_has_not_the_shape_is_refused_with_its_path() {
     let check = |text: &str, expected: &str| check_refused(DocumentKind::Lifecycle, text, expected);
-    check("{}", "Rules: is needed");
+    check("{}", "Rules: missing");
     check("[]", "an object is needed");
     check("none", "not JSON: expected ident at line 1 column 2");
     check(r#"{"Rules":{}}"#, "Rules: a list is needed");
     check(r#"{"Rules":[]}"#, "Rules: at least one is needed");
     check(r#"{"Rules":[null]}"#, "Rules[0]: an object is needed");
-    check(r#"{"Rules":[{}]}"#, "Rules[0].Status: is needed");
+    check(r#"{"Rules":[{}]}"#, "Rules[0].Status: missing");
     let rule = |member: &str| format!(r#"{{"Rules":[{{"Status":"Enabled",{member}}}]}}"#);
     let days = |days: &str| rule(&format!(r#""Transitions":[{{}},{{"Days":{days}}}]"#));
     let at = "Rules[0].Transitions[1].Days";
@@ -255,13 +256,7 @@ fn values(shape: &'static Shape) -> BoxedStrategy<Value> {
                 format!("2026-01-31T{hour:02}:{minute:02}:{second:02}Z").into()
             })
             .boxed(),
-        Shape::Structure(members) => {
-            let members = members.iter().map(member_values).collect::<Vec<_>>();
-            let there = |members: Vec<Option<(String, Value)>>| {
-                Value::Object(members.into_iter().flatten().collect())
-            };
-            members.prop_map(there).boxed()
-        }
+        Shape::Structure(members) => structures(members),
         Shape::Flat(item) => {
             proptest::collection::vec(values(item), 1..3).prop_map(Value::Array).boxed()
         }
@@ -269,6 +264,14 @@ fn values(shape: &'static Shape) -> BoxedStrategy<Value> {
             proptest::collection::vec(values(item), 0..3).prop_map(Value::Array).boxed()
         }
     }
+}
+
+fn structures(members: &'static [Member]) -> BoxedStrategy<Value> {
+    let members = members.iter().map(member_values).collect::<Vec<_>>();
+    let there = |members: Vec<Option<(String, Value)>>| {
+        Value::Object(members.into_iter().flatten().collect())
+    };
+    members.prop_map(there).boxed()
 }
 
 fn member_values(member: &'static Member) -> BoxedStrategy<Option<(String, Value)>> {
@@ -281,8 +284,9 @@ fn member_values(member: &'static Member) -> BoxedStrategy<Option<(String, Value
 
 /// A kind and a value of its shape.
 fn documents() -> impl Strategy<Value = (DocumentKind, Value)> {
-    let shapes = DOCUMENTS.iter().filter_map(|row| Some((row.kind, shape_of(row.kind)?)));
-    let documents = shapes.map(|(kind, shape)| values(shape).prop_map(move |value| (kind, value)));
+    let kinds = DOCUMENTS.iter().filter_map(|row| Some((row.kind, members_of(row.kind)?)));
+    let documents =
+        kinds.map(|(kind, members)| structures(members).prop_map(move |value| (kind, value)));
     proptest::strategy::Union::new(documents)
 }
 
@@ -290,8 +294,8 @@ proptest! {
     #[test]
     fn a_value_survives_the_way_through_xml((kind, value) in documents()) {
         let xml = parse(kind, &value.to_string()).unwrap();
-        let shape = shape_of(kind).unwrap();
-        prop_assert_eq!(value_of_xml(shape, kind.row().root, &xml), Ok(value));
+        let members = members_of(kind).unwrap();
+        prop_assert_eq!(value_of_xml(members, kind.row().root, &xml), Ok(value));
     }
 
     #[test]

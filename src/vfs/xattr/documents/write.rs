@@ -9,14 +9,9 @@ use time::{OffsetDateTime, UtcOffset};
 use crate::vfs::xattr::documents::shape::{Member, Shape};
 use crate::vfs::xattr::documents::xml;
 
-/// Writes a value of that shape as the document with that root.
-pub(crate) fn document(shape: &Shape, root: &str, value: &Value) -> Result<String, String> {
-    match shape {
-        Shape::Structure(members) => {
-            Ok(xml::document(root, &structure(members, value, "")?.content))
-        }
-        _ => Err(refused("", "not a document")),
-    }
+/// Writes a value with these members as the document with that root.
+pub(crate) fn document(members: &[Member], root: &str, value: &Value) -> Result<String, String> {
+    Ok(xml::document(root, &structure(members, value, "")?.content))
 }
 
 /// What a structure becomes: the element itself has one of its members.
@@ -52,7 +47,7 @@ fn structure(members: &[Member], value: &Value, path: &str) -> Result<Written, S
     for member in members {
         let path = below(path, member.name);
         match (object.get(member.name), &member.shape) {
-            (None, _) if member.required => return Err(refused(&path, "is needed")),
+            (None, _) if member.required => return Err(refused(&path, "missing")),
             (None, _) => {}
             (Some(value), Shape::InstanceType(_)) => {
                 written.instance_type = Some(scalar(&member.shape, value, &path)?);
