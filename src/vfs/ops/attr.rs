@@ -10,6 +10,7 @@ use std::time::{Duration, SystemTime};
 use crate::store::types::ObjectAttributes;
 use crate::vfs::Vfs;
 use crate::vfs::error::{VfsError, VfsResult};
+use crate::vfs::namespace::archive::is_archived;
 use crate::vfs::namespace::directory::{Asked, DirectoryFacts, Facts, Known};
 use crate::vfs::namespace::inode::{Inode, Location};
 use crate::vfs::namespace::posix::{self, Dialect, Posix};
@@ -358,7 +359,7 @@ impl Vfs {
             size: object.size,
             last_modified: self.clock.wall(),
             posix: self.asked_now(&head.attributes),
-            is_archived: false,
+            is_archived: is_archived(head.attributes.storage_class.as_deref(), None, None),
         };
         // The bytes are the same, so the kernel's pages of them are good. Whoever reads what was
         // there before somebody else's change reads on in that.
