@@ -38,6 +38,8 @@ pub enum VfsError {
     NoAttribute,
     #[error("{0}")]
     BadValue(String),
+    #[error("what the server has can't be understood: {0}")]
+    Foreign(String),
     #[error("{0} can only be read")]
     FixedAttribute(&'static str),
     #[error("the value has {0} bytes and the kernel carries 65536; pailfs get has no limit")]
@@ -85,6 +87,7 @@ impl VfsError {
             Self::Unsupported(_) => Errno::OPNOTSUPP,
             Self::NoAttribute => Errno::NODATA,
             Self::BadValue(_) => Errno::INVAL,
+            Self::Foreign(_) => Errno::IO,
             Self::FixedAttribute(_) => Errno::PERM,
             Self::MetadataFull(_) => Errno::NOSPC,
             Self::ValueTooLarge(_) => Errno::TOOBIG,
@@ -135,6 +138,7 @@ impl VfsError {
             | Self::NotPermitted(_)
             | Self::Unsupported(_)
             | Self::BadValue(_)
+            | Self::Foreign(_)
             | Self::FixedAttribute(_)
             | Self::MetadataFull(_)
             | Self::ValueTooLarge(_)

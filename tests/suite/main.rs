@@ -1,5 +1,6 @@
 //! The tests that need the library or the program: one binary, so that the SDK is linked once.
 
+mod attributes;
 mod cli;
 mod conformance;
 mod faults;

@@ -192,7 +192,7 @@ impl Vfs {
             Id::State | Id::Cached => self.control(bearer, row.id).await,
             Id::Sync | Id::Refresh => Err(VfsError::NoAttribute),
             id => match &bearer.at {
-                At::Bucket(bucket) => self.get_of_bucket(bucket, id).await,
+                At::Bucket(bucket) => self.get_of_bucket(bucket, id, text).await,
                 At::File(target) | At::Directory(Some(target)) => {
                     let got = self.get_of_object(bearer, target, id, text).await;
                     got.map_err(|error| absent_marker(bearer, error))
@@ -209,7 +209,7 @@ impl Vfs {
         (text, value): (&str, &str),
     ) -> VfsResult<()> {
         match &bearer.at {
-            At::Bucket(bucket) => self.set_of_bucket(bucket, row.id, value).await,
+            At::Bucket(bucket) => self.set_of_bucket(bucket, row.id, (text, value)).await,
             At::File(_) | At::Directory(Some(_)) => {
                 self.set_of_object(bearer, row.id, (text, value)).await
             }
@@ -219,7 +219,7 @@ impl Vfs {
 
     async fn remove(&self, bearer: &Bearer, row: &Attribute, text: &str) -> VfsResult<()> {
         match &bearer.at {
-            At::Bucket(bucket) => self.remove_of_bucket(bucket, row.id).await,
+            At::Bucket(bucket) => self.remove_of_bucket(bucket, row.id, text).await,
             At::File(_) | At::Directory(Some(_)) => {
                 let removed = self.remove_of_object(bearer, row.id, text).await;
                 removed.map_err(|error| absent_marker(bearer, error))
@@ -232,7 +232,7 @@ impl Vfs {
     async fn document(&self, resource: &Resource, kind: DocumentKind) -> VfsResult<String> {
         let text = self.store.get_document(resource, kind).await;
         let text = text.map_err(|error| absent_document(kind, error))?;
-        documents::shown(kind, &text).map_err(VfsError::BadValue)
+        documents::shown(kind, &text).map_err(VfsError::Foreign)
     }
 
     async fn set_document(

@@ -3,6 +3,9 @@
 //!
 //! Pure. Each value is text; what has no value has no attribute.
 
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc2822;
+
 use crate::store::types::{Checksum, Encryption, ObjectAttributes, ObjectHead, Restore};
 use crate::vfs::error::{VfsError, VfsResult};
 use crate::vfs::xattr::restore;
@@ -52,6 +55,10 @@ pub fn set(id: Id, value: &str, attributes: &mut ObjectAttributes) -> VfsResult<
         return Err(VfsError::BadValue(message.to_owned()));
     }
     match id {
+        Id::Header(Header::Expires) if !is_date(value) => {
+            let message = format!("{value:?} is no date such as Wed, 21 Oct 2037 07:28:00 GMT");
+            return Err(VfsError::BadValue(message));
+        }
         Id::Header(header) => *field(header, attributes) = Some(value.to_owned()),
         Id::StorageClass => attributes.storage_class = Some(class(value)?),
         Id::Encryption => attributes.encryption = Some(parse_encryption(value)?),
@@ -84,6 +91,11 @@ pub fn class(text: &str) -> VfsResult<String> {
         return Err(VfsError::BadValue(message));
     }
     Ok(text.to_owned())
+}
+
+/// As HTTP writes it (RFC 9110, section 5.6.7).
+fn is_date(text: &str) -> bool {
+    OffsetDateTime::parse(text, &Rfc2822).is_ok()
 }
 
 fn field(header: Header, attributes: &mut ObjectAttributes) -> &mut Option<String> {

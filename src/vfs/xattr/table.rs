@@ -195,10 +195,10 @@ pub const TABLE: &[Attribute] = &[
         .remove("back to `private`"),
     row(Id::Grant, "user.s3.grant", On::Both, "a line a grant: `READ id=... name=...`")
         .set("adds one: `READ email=foo@example.com`, `FULL_CONTROL id=...`, `READ uri=...`, `READ all-users`"),
-    row(Id::Tag, "user.s3.tag.<key>", On::Object, "the tag's value")
+    row(Id::Tag, "user.s3.tag.<key>", On::Both, "the tag's value")
         .set("any text")
         .remove(DELETES),
-    row(Id::Tags, "user.s3.tags", On::Object, "all tags, JSON as `aws s3api` has it")
+    row(Id::Tags, "user.s3.tags", On::Both, "all tags, JSON as `aws s3api` has it")
         .set("all of them: that JSON, `{\"key\": \"value\"}`, or S3's XML")
         .remove("deletes all"),
     row(Id::Restore, "user.s3.restore", On::Object, "`none`, `ongoing`, `available until <RFC 3339>`")
@@ -221,9 +221,6 @@ pub const TABLE: &[Attribute] = &[
         .remove(DELETES),
     row(Id::Document(DocumentKind::Policy), "user.s3.policy", On::Bucket, "the policy, JSON")
         .set("the policy, JSON")
-        .remove(DELETES),
-    row(Id::Document(DocumentKind::BucketTagging), "user.s3.tags", On::Bucket, JSON)
-        .set(JSON_OR_XML)
         .remove(DELETES),
     row(Id::Document(DocumentKind::BucketEncryption), "user.s3.encryption", On::Bucket, JSON)
         .set(JSON_OR_XML)
@@ -309,8 +306,10 @@ mod tests {
     #[test]
     fn a_name_means_what_its_carrier_has_of_that_name() {
         check(Carrier::File, "user.s3.tags", Some((Id::Tags, "")));
-        let tags = Id::Document(DocumentKind::BucketTagging);
-        check(Carrier::Bucket, "user.s3.tags", Some((tags, "")));
+        check(Carrier::Bucket, "user.s3.tags", Some((Id::Tags, "")));
+        let encryption = Id::Document(DocumentKind::BucketEncryption);
+        check(Carrier::Bucket, "user.s3.encryption", Some((encryption, "")));
+        check(Carrier::File, "user.s3.encryption", Some((Id::Encryption, "")));
         check(Carrier::Bucket, "user.s3.etag", None);
         check(Carrier::Directory, "user.s3.cors", None);
         check(Carrier::Directory, "user.pailfs.state", None);

@@ -1,5 +1,6 @@
 //! What tests stand on: servers and mounts as child processes, real tools, deadlines.
 
+pub(crate) mod boto3;
 pub(crate) mod bucket;
 pub(crate) mod child;
 pub(crate) mod command;

@@ -7,33 +7,60 @@ use futures_util::{StreamExt, TryStreamExt, stream};
 use crate::store::Upload;
 use crate::store::error::{ErrorKind, StoreResult};
 use crate::store::types::{
-    AclChange, CannedAcl, DocumentKind, ListUploads, ListedUpload, Resource,
+    AclChange, CannedAcl, DocumentKind, ListUploads, ListedUpload, Resource, Tags,
 };
 use crate::vfs::Vfs;
 use crate::vfs::error::{VfsError, VfsResult};
+use crate::vfs::ops::xattr::absent_document;
 use crate::vfs::xattr::acl;
 use crate::vfs::xattr::table::Id;
+use crate::vfs::xattr::tags;
 use crate::vfs::xattr::uploads::{self, AbortUploads};
 
 /// Requests about uploads that one attribute has under way.
 const UPLOAD_REQUESTS_MAX: usize = 16;
 
 impl Vfs {
-    pub(super) async fn get_of_bucket(&self, bucket: &str, id: Id) -> VfsResult<String> {
+    pub(super) async fn get_of_bucket(
+        &self,
+        bucket: &str,
+        id: Id,
+        text: &str,
+    ) -> VfsResult<String> {
         let resource = Resource::bucket(bucket);
         match id {
             Id::Bucket => Ok(bucket.to_owned()),
             Id::Location => Ok(self.store.head_bucket(bucket).await?),
             Id::Owner | Id::Acl | Id::Grant => self.get_acl(&resource, id).await,
+            Id::Tags => Ok(tags::shown(&self.bucket_tags(&resource).await?)),
+            Id::Tag => {
+                let mut tags = self.bucket_tags(&resource).await?;
+                tags.remove(text).ok_or(VfsError::NoAttribute)
+            }
             Id::Document(kind) => self.document(&resource, kind).await,
             Id::Uploads => self.uploads_shown(bucket).await,
             _ => Err(VfsError::NoAttribute),
         }
     }
 
-    pub(super) async fn set_of_bucket(&self, bucket: &str, id: Id, value: &str) -> VfsResult<()> {
+    pub(super) async fn set_of_bucket(
+        &self,
+        bucket: &str,
+        id: Id,
+        (text, value): (&str, &str),
+    ) -> VfsResult<()> {
         let resource = Resource::bucket(bucket);
         match id {
+            Id::Tags => {
+                let tags = tags::parse(value).map_err(VfsError::BadValue)?;
+                self.put_bucket_tags(&resource, &tags).await
+            }
+            Id::Tag => {
+                let tags = self.bucket_tags(&resource).await;
+                let mut tags = unless_none(tags)?.unwrap_or_default();
+                tags.insert(text.to_owned(), value.to_owned());
+                self.put_bucket_tags(&resource, &tags).await
+            }
             Id::Acl | Id::Grant => self.set_acl(&resource, id, value).await,
             Id::Document(kind) => self.set_document(&resource, kind, value).await,
             Id::Uploads => {
@@ -44,12 +71,21 @@ impl Vfs {
         }
     }
 
-    pub(super) async fn remove_of_bucket(&self, bucket: &str, id: Id) -> VfsResult<()> {
+    pub(super) async fn remove_of_bucket(&self, bucket: &str, id: Id, text: &str) -> VfsResult<()> {
         let resource = Resource::bucket(bucket);
         match id {
             Id::Acl => {
                 let change = AclChange::Canned(CannedAcl::Private);
                 Ok(self.store.put_acl(&resource, change).await?)
+            }
+            Id::Tags => {
+                self.bucket_tags(&resource).await?;
+                Ok(self.store.delete_document(&resource, DocumentKind::BucketTagging).await?)
+            }
+            Id::Tag => {
+                let mut tags = self.bucket_tags(&resource).await?;
+                tags.remove(text).ok_or(VfsError::NoAttribute)?;
+                self.put_bucket_tags(&resource, &tags).await
             }
             // S3 can't delete these, but takes an empty one.
             Id::Document(kind @ (DocumentKind::Notification | DocumentKind::Logging)) => {
@@ -61,6 +97,21 @@ impl Vfs {
             }
             _ => Err(VfsError::NoAttribute),
         }
+    }
+
+    async fn bucket_tags(&self, resource: &Resource) -> VfsResult<Tags> {
+        let text = self.store.get_document(resource, DocumentKind::BucketTagging).await;
+        let text = text.map_err(|error| absent_document(DocumentKind::BucketTagging, error))?;
+        tags::parse(&text).map_err(VfsError::Foreign)
+    }
+
+    async fn put_bucket_tags(&self, resource: &Resource, tags: &Tags) -> VfsResult<()> {
+        let kind = DocumentKind::BucketTagging;
+        if tags.is_empty() {
+            return Ok(self.store.delete_document(resource, kind).await?);
+        }
+        let text = tags::document(tags).map_err(VfsError::BadValue)?;
+        Ok(self.store.put_document(resource, kind, text).await?)
     }
 
     pub(super) async fn get_acl(&self, resource: &Resource, id: Id) -> VfsResult<String> {
@@ -147,5 +198,12 @@ impl Vfs {
         let aborted: Vec<StoreResult<()>> =
             stream::iter(aborts).buffer_unordered(UPLOAD_REQUESTS_MAX).collect().await;
         Ok(aborted.into_iter().collect::<StoreResult<()>>()?)
+    }
+}
+
+fn unless_none<T>(got: VfsResult<T>) -> VfsResult<Option<T>> {
+    match got {
+        Err(VfsError::NoAttribute) => Ok(None),
+        got => got.map(Some),
     }
 }

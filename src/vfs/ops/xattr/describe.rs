@@ -22,7 +22,7 @@ impl Vfs {
         let asked = rows.map(|row| async move {
             let value = match (row.id, &bearer.at) {
                 (Id::State | Id::Cached, _) => self.control(bearer, row.id).await,
-                (id, At::Bucket(bucket)) => self.get_of_bucket(bucket, id).await,
+                (id, At::Bucket(bucket)) => self.get_of_bucket(bucket, id, "").await,
                 (id, At::File(target) | At::Directory(Some(target))) => {
                     self.get_of_object(bearer, target, id, "").await
                 }
