@@ -2,8 +2,9 @@
 //!
 //! S3 keeps the names of metadata as HTTP headers: in lower case and without spaces; and their
 //! values as printable ASCII. What is neither is escaped, in ways that other tools undo as well:
-//! names with `%` and two hexadecimal digits, values as the encoded words of RFC 2047, which is
-//! how S3 itself answers with other than ASCII. What others wrote is read by the same rules.
+//! names with `%` and two hexadecimal digits, text as the encoded words of RFC 2047, which is how
+//! S3 itself answers with other than ASCII, and bytes that are no text as the data URLs of
+//! RFC 2397. What others wrote is read by the same rules.
 //! Everything here is pure; owner, mode and times stand beside and are `namespace::posix`'s.
 
 use base64::Engine;
@@ -24,6 +25,9 @@ const NAME_BYTES_MAX: usize = 255 - "user.".len();
 
 /// How many bytes the names and values of all attributes of an object may have, as they are spelt.
 pub const BYTES_MAX: usize = METADATA_BYTES_MAX - POSIX_BYTES;
+
+/// How a value begins whose bytes are no text.
+const BYTES: &str = "data:;base64,";
 
 /// There is no room for one more.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -118,23 +122,26 @@ fn escaped_in_front(key: &str) -> String {
 
 /// A value as a header can carry it.
 fn encode(value: &[u8]) -> String {
-    let charset = match std::str::from_utf8(value) {
-        Ok(text) if is_plain(text) => return text.to_owned(),
-        Ok(_) => "UTF-8",
-        Err(_) => "BINARY",
-    };
-    format!("=?{charset}?B?{}?=", STANDARD.encode(value))
+    match std::str::from_utf8(value) {
+        Ok(text) if is_plain(text) => text.to_owned(),
+        Ok(text) => format!("=?UTF-8?B?{}?=", STANDARD.encode(text)),
+        Err(_) => format!("{BYTES}{}", STANDARD.encode(value)),
+    }
 }
 
 /// Whether a header has this text as its value in the end: printable, with nothing around it that
-/// HTTP takes away, and not to be taken for encoded words.
+/// HTTP takes away, and not to be taken for one that is encoded.
 fn is_plain(text: &str) -> bool {
     let is_printable = text.bytes().all(|byte| (b' '..=b'~').contains(&byte));
-    is_printable && !text.is_empty() && text.trim() == text && !text.contains("=?")
+    let is_encoded = text.contains("=?") || text.starts_with(BYTES);
+    is_printable && !text.is_empty() && text.trim() == text && !is_encoded
 }
 
 /// What a header's value says: encoded words in sequence are one text, anything else is itself.
 fn decode(text: &str) -> Vec<u8> {
+    if let Some(bytes) = text.strip_prefix(BYTES).and_then(|text| STANDARD.decode(text).ok()) {
+        return bytes;
+    }
     let words: Option<Vec<Vec<u8>>> = text.split_ascii_whitespace().map(decode_word).collect();
     match words {
         Some(words) if !words.is_empty() => words.concat(),
@@ -153,7 +160,7 @@ fn decode_word(word: &str) -> Option<Vec<u8>> {
         _ => return None,
     };
     match charset.to_ascii_lowercase().as_str() {
-        "utf-8" | "us-ascii" | "binary" => Some(bytes),
+        "utf-8" | "us-ascii" => Some(bytes),
         "iso-8859-1" => Some(bytes.into_iter().map(char::from).collect::<String>().into_bytes()),
         _ => None,
     }
@@ -257,9 +264,10 @@ mod tests {
     #[test]
     fn other_values_are_encoded_words() {
         check_value("grün".as_bytes(), "=?UTF-8?B?Z3LDvG4=?=");
-        check_value(b"\xff\x00", "=?BINARY?B?/wA=?=");
+        check_value(b"\xff\x00", "data:;base64,/wA=");
         check_value(b"", "=?UTF-8?B??=");
         check_value(b" led", "=?UTF-8?B?IGxlZA==?=");
+        check_value(b"data:;base64,/wA=", "=?UTF-8?B?ZGF0YTo7YmFzZTY0LC93QT0=?=");
         check_value(b"=?UTF-8?B?eA==?=", "=?UTF-8?B?PT9VVEYtOD9CP2VBPT0/PQ==?=");
     }
 

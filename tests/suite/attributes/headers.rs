@@ -63,7 +63,7 @@ fn what_s3_says_of_an_object_is_shown() {
         let put = bench.s3(
             "put_object",
             json!({
-                "Key": "dir/file", "Body": "text", "ChecksumAlgorithm": "CRC32C"
+                "Key": "dir/file", "Body": "text", "ChecksumAlgorithm": "SHA256"
             }),
         );
         let get = |name: &str| bench.get("dir/file", name);
@@ -75,7 +75,7 @@ fn what_s3_says_of_an_object_is_shown() {
         assert_eq!(get("user.s3.last-modified"), head["LastModified"].as_str().unwrap());
         let acl = bench.s3("get_object_acl", json!({ "Key": "dir/file" }));
         assert!(get("user.s3.owner").starts_with(acl["Owner"]["ID"].as_str().unwrap()));
-        let expected = format!("crc32c={}", put["ChecksumCRC32C"].as_str().unwrap());
+        let expected = format!("sha256={}", put["ChecksumSHA256"].as_str().unwrap());
         assert_eq!(get("user.s3.checksum"), expected);
         bench.s3("put_object", json!({ "Key": "dir/file", "Body": "again" }));
         bench.s3("put_object", json!({ "Key": "dir/file2", "Body": "beside" }));

@@ -41,6 +41,8 @@ for line in sys.stdin:
         answer = {"answer": answer}
     except botocore.exceptions.ClientError as error:
         answer = {"error": error.response["Error"]["Code"]}
+    except Exception as error:
+        answer = {"error": repr(error)}
     print(json.dumps(answer, default=plain), flush=True)
 "#;
 
