@@ -289,16 +289,17 @@ impl Filesystem for Adapter {
         self.answer(subject, async move { vfs.access(Ino(ino.0), caller, mask).await }, reply);
     }
 
-    /// `ls -l` asks two names of every file it lists: the answer must cost nothing.
     fn getxattr(
         &self,
         _request: &Request,
-        _ino: INodeNo,
-        _name: &OsStr,
-        _bytes_max: u32,
+        ino: INodeNo,
+        name: &OsStr,
+        bytes_max: u32,
         reply: ReplyXattr,
     ) {
-        reply.error(fuser::Errno::NO_XATTR);
+        let (vfs, name) = (self.vfs(), owned(name));
+        let operation = async move { vfs.getxattr(Ino(ino.0), &name).await };
+        self.answer(Subject::of("getxattr", ino.0), operation, (reply, bytes_max));
     }
 
     fn listxattr(&self, _request: &Request, _ino: INodeNo, bytes_max: u32, reply: ReplyXattr) {
@@ -312,18 +313,23 @@ impl Filesystem for Adapter {
     fn setxattr(
         &self,
         _request: &Request,
-        _ino: INodeNo,
-        _name: &OsStr,
-        _value: &[u8],
+        ino: INodeNo,
+        name: &OsStr,
+        value: &[u8],
         _flags: i32,
         _position: u32,
         reply: ReplyEmpty,
     ) {
-        reply.error(fuser::Errno::EOPNOTSUPP);
+        let (vfs, name, value) = (self.vfs(), owned(name), value.to_vec());
+        let mode = crate::vfs::types::XattrMode::Either;
+        let operation = async move { vfs.setxattr(Ino(ino.0), &name, &value, mode).await };
+        self.answer(Subject::of("setxattr", ino.0), operation, reply);
     }
 
-    fn removexattr(&self, _request: &Request, _ino: INodeNo, _name: &OsStr, reply: ReplyEmpty) {
-        reply.error(fuser::Errno::EOPNOTSUPP);
+    fn removexattr(&self, _request: &Request, ino: INodeNo, name: &OsStr, reply: ReplyEmpty) {
+        let (vfs, name) = (self.vfs(), owned(name));
+        let operation = async move { vfs.removexattr(Ino(ino.0), &name).await };
+        self.answer(Subject::of("removexattr", ino.0), operation, reply);
     }
 
     fn statfs(&self, _request: &Request, ino: INodeNo, reply: ReplyStatfs) {

@@ -103,6 +103,20 @@ impl Reply<Bytes> for ReplyData {
     }
 }
 
+impl Reply<Bytes> for (fuser::ReplyXattr, u32) {
+    fn succeed(self, bytes: Bytes) {
+        match self {
+            (reply, 0) => reply.size(u32::try_from(bytes.len()).unwrap_or(u32::MAX)),
+            (reply, limit) if bytes.len() > limit as usize => reply.error(fuser::Errno::ERANGE),
+            (reply, _) => reply.data(&bytes),
+        }
+    }
+
+    fn refuse(self, errno: Errno) {
+        self.0.error(convert::fuse_errno(errno));
+    }
+}
+
 impl Reply<u32> for ReplyWrite {
     fn succeed(self, bytes_written: u32) {
         self.written(bytes_written);

@@ -34,6 +34,8 @@ pub enum VfsError {
     NotPermitted(String),
     #[error("{0}")]
     Unsupported(String),
+    #[error("no such attribute")]
+    NoAttribute,
     #[error("the object was replaced while it was open")]
     Stale,
     #[error("the file would exceed the largest object S3 can hold")]
@@ -71,6 +73,7 @@ impl VfsError {
             Self::Invalid(_) => Errno::INVAL,
             Self::NotPermitted(_) => Errno::PERM,
             Self::Unsupported(_) => Errno::OPNOTSUPP,
+            Self::NoAttribute => Errno::NODATA,
             Self::Stale => Errno::STALE,
             Self::TooLarge => Errno::FBIG,
             Self::BeyondEnd => Errno::NXIO,
@@ -107,6 +110,7 @@ impl VfsError {
             | Self::NotDirectory
             | Self::IsDirectory
             | Self::BeyondEnd
+            | Self::NoAttribute
             | Self::ReadOnly => true,
             Self::Store(error) => error.kind == ErrorKind::NotFound,
             Self::BadHandle

@@ -210,6 +210,16 @@ pub enum Replace {
     Refused,
 }
 
+/// Whether setxattr may make or replace a value.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum XattrMode {
+    Either,
+    /// `XATTR_CREATE`.
+    Create,
+    /// `XATTR_REPLACE`.
+    Replace,
+}
+
 /// What `statfs(2)` tells.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct FsStat {
