@@ -9,6 +9,7 @@ pub mod advice;
 pub mod args;
 pub mod commands;
 pub mod config;
+pub mod control;
 pub mod daemon;
 pub mod environment;
 pub mod lifetime;
