@@ -87,7 +87,7 @@ fn commands_have_their_own_options_of_the_same_name() {
 fn the_last_operand_of_a_command_may_come_several_times() {
     assert_eq!(typed("pailfs get acl a b c").operands, ["acl", "a", "b", "c"]);
     assert_eq!(typed("pailfs set tags - a").operands, ["tags", "-", "a"]);
-    let typed = typed("pailfs set -R restore days=5 a --recursive b");
+    let typed = typed("pailfs set restore days=5 a --recursive b");
     assert_eq!(typed.operands, ["restore", "days=5", "a", "b"]);
     assert!(typed.is_given("recursive"));
     check_refused("pailfs get acl", "<PATH>...");

@@ -9,7 +9,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use futures_util::stream::{self, StreamExt};
-use tokio::time::interval;
+use tokio::time::{Instant, interval_at};
 
 use crate::cli::attributes::target::{self, Failure, Found, Target};
 use crate::cli::config::attributes::Depth;
@@ -90,33 +90,55 @@ pub async fn change_all<F>(
 where
     F: Future<Output = anyhow::Result<()>>,
 {
-    let shows_progress = io::stderr().is_terminal();
     let changes = stream::iter(targets).map(|found| change_one(found, &change));
     let mut changes = std::pin::pin!(changes.buffer_unordered(REQUESTS_MAX));
-    let mut progress = interval(PROGRESS_INTERVAL);
-    let mut tally = Tally::default();
+    let mut looks = interval_at(Instant::now() + PROGRESS_INTERVAL, PROGRESS_INTERVAL);
+    let mut progress = Progress::default();
     loop {
         tokio::select! {
             outcome = changes.next() => match outcome {
-                Some(outcome) => {
-                    if let Some(line) = tally.note(outcome) {
-                        eprintln!("{}{line}", if shows_progress { CLEAR_LINE } else { "" });
-                    }
-                }
-                None => break,
+                Some(outcome) => progress.note(outcome),
+                None => return progress.end(),
             },
-            _ = progress.tick(), if shows_progress => {
-                eprint!("{CLEAR_LINE}{}", tally.progress());
-            }
+            _ = looks.tick(), if io::stderr().is_terminal() => progress.show(),
         }
     }
-    if shows_progress {
-        eprintln!("{CLEAR_LINE}{}", tally.progress());
+}
+
+/// What is told on standard error: failures as they come, and on a terminal how far it is.
+#[derive(Debug, Default)]
+struct Progress {
+    tally: Tally,
+    /// The last line on the terminal says how far it is.
+    is_shown: bool,
+}
+
+impl Progress {
+    fn note(&mut self, outcome: Result<(), Failure>) {
+        if let Some(line) = self.tally.note(outcome) {
+            eprintln!("{}{line}", self.cleared());
+        }
     }
-    if let Some(line) = tally.summary() {
-        eprintln!("{line}");
+
+    fn show(&mut self) {
+        eprint!("{}{}", self.cleared(), self.tally.progress());
+        self.is_shown = true;
     }
-    if tally.failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+
+    /// What takes the last line away.
+    fn cleared(&mut self) -> &'static str {
+        if std::mem::take(&mut self.is_shown) { CLEAR_LINE } else { "" }
+    }
+
+    fn end(mut self) -> ExitCode {
+        if self.is_shown {
+            eprintln!("{}{}", self.cleared(), self.tally.progress());
+        }
+        if let Some(line) = self.tally.summary() {
+            eprintln!("{line}");
+        }
+        if self.tally.failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    }
 }
 
 async fn change_one<F>(found: Found, change: impl Fn(Target) -> F) -> Result<(), Failure>
