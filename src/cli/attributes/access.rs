@@ -48,7 +48,7 @@ async fn perform(target: &Target, act: Act) -> anyhow::Result<Response> {
             Err(error) => return Err(error.into()),
         }
     }
-    let path = target.path.clone();
+    let path = target.shown.clone();
     let answer = tokio::task::spawn_blocking(move || ask_kernel(&path, request.act)).await;
     answer.context("asking the kernel")?.map_err(|errno| explain(errno, &mount.mountpoint))
 }

@@ -21,10 +21,8 @@ use crate::mount::mountinfo::{self, FSTYPE, MountEntry};
 /// A file or directory of a mount.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Target {
-    /// As it was typed, or as it is named below what was typed.
+    /// As it was typed, or as it is named below what was typed: what the kernel understands too.
     pub shown: PathBuf,
-    /// Absolute.
-    pub path: PathBuf,
     /// From the root of the file system, without a slash at its start.
     pub below: Vec<u8>,
     pub mount: Arc<Mount>,
@@ -48,7 +46,7 @@ pub struct Failure {
 /// What was found for a path.
 pub type Found = Result<Target, Failure>;
 
-/// Finds what a path stands for that was typed in `directory`.
+/// Finds what a path stands for that was typed in `directory`, where this process is.
 pub fn find(typed: &Path, directory: &Path) -> Found {
     let failed = |why| Failure { shown: typed.to_owned(), why };
     locate(typed, directory).map_err(failed)
@@ -56,26 +54,26 @@ pub fn find(typed: &Path, directory: &Path) -> Found {
 
 fn locate(typed: &Path, directory: &Path) -> anyhow::Result<Target> {
     let path = resolve(typed, directory)?;
-    let (device, why_not) = match std::fs::symlink_metadata(&path) {
+    let (device, why_not) = match std::fs::symlink_metadata(typed) {
         Ok(metadata) => (Some(device_name(metadata.dev())), None),
         Err(error) if is_out_of_reach(&error) => (None, Some(error)),
         Err(error) => return Err(error.into()),
     };
     match (mountinfo::holding(&path, device.as_deref())?, why_not) {
-        (Some(entry), _) if entry.fstype == FSTYPE => Ok(plan_target(typed, path, &entry)),
+        (Some(entry), _) if entry.fstype == FSTYPE => Ok(plan_target(typed, &path, &entry)),
         (_, Some(error)) => Err(error.into()),
         (_, None) => bail!("it is on no mount of pailfs"),
     }
 }
 
-fn plan_target(typed: &Path, path: PathBuf, entry: &MountEntry) -> Target {
+fn plan_target(typed: &Path, path: &Path, entry: &MountEntry) -> Target {
     let inside = path.strip_prefix(&entry.mountpoint).unwrap_or(Path::new(""));
     let below = entry.root.join(inside);
     let below = below.strip_prefix("/").unwrap_or(&below).as_os_str().as_bytes().to_vec();
     let owner_uid = entry.user_id.unwrap_or(0);
     let socket = socket_path(&runtime_file::directory(owner_uid), &entry.device);
     let mount = Arc::new(Mount { mountpoint: entry.mountpoint.clone(), socket, owner_uid });
-    Target { shown: typed.to_owned(), path, below, mount }
+    Target { shown: typed.to_owned(), below, mount }
 }
 
 /// `major:minor`, as in the table of mounts.
@@ -116,7 +114,6 @@ impl Target {
         let separator: &[u8] = if self.below.is_empty() { b"" } else { b"/" };
         Self {
             shown: self.shown.join(name),
-            path: self.path.join(name),
             below: [&self.below, separator, name.as_bytes()].concat(),
             mount: Arc::clone(&self.mount),
         }
@@ -142,7 +139,7 @@ pub struct Files {
 
 impl Files {
     fn begin(&mut self, start: Target) -> Option<Found> {
-        match std::fs::symlink_metadata(&start.path) {
+        match std::fs::symlink_metadata(&start.shown) {
             Err(error) => Some(Err(start.failed(error))),
             Ok(metadata) if metadata.is_dir() => {
                 self.device = metadata.dev();
@@ -154,10 +151,10 @@ impl Files {
     }
 
     fn enter(&mut self, directory: Target) -> Option<Found> {
-        let device = std::fs::symlink_metadata(&directory.path).map(|metadata| metadata.dev());
+        let device = std::fs::symlink_metadata(&directory.shown).map(|metadata| metadata.dev());
         let entries = match device {
             Ok(device) if device != self.device => return None,
-            Ok(_) => std::fs::read_dir(&directory.path),
+            Ok(_) => std::fs::read_dir(&directory.shown),
             Err(error) => Err(error),
         };
         match entries {
@@ -226,7 +223,7 @@ mod tests {
 
     #[track_caller]
     fn check_below(path: &str, entry: &MountEntry, expected: &str) {
-        let target = plan_target(Path::new("typed"), PathBuf::from(path), entry);
+        let target = plan_target(Path::new("typed"), Path::new(path), entry);
         assert_eq!(String::from_utf8_lossy(&target.below), expected);
         assert_eq!(target.shown, Path::new("typed"));
         assert_eq!(target.mount.socket, Path::new("/run/pailfs/0:51.sock"));
@@ -268,29 +265,29 @@ mod tests {
     }
 
     #[track_caller]
-    fn check_refused(typed: &str, directory: &Path, expected: &str) {
-        let failure = find(Path::new(typed), directory).unwrap_err();
-        assert_eq!(failure.shown, Path::new(typed));
+    fn check_refused(typed: &Path, expected: &str) {
+        let failure = find(typed, Path::new("/")).unwrap_err();
+        assert_eq!(failure.shown, typed);
         assert!(failure.why.to_string().contains(expected), "{:#}", failure.why);
     }
 
     #[test]
     fn what_is_on_no_mount_and_what_is_not_there_are_told_apart() {
         let (_directory, path) = scratch();
-        check_refused("d/f", &path, "on no mount of pailfs");
-        check_refused("d/none", &path, "No such file");
-        check_refused("none/f", &path, "No such file");
+        check_refused(&path.join("d/f"), "on no mount of pailfs");
+        check_refused(&path.join("d/none"), "No such file");
+        check_refused(&path.join("none/f"), "No such file");
     }
 
     fn files(path: &Path, typed: &str) -> Vec<String> {
-        let target = plan_target(Path::new(typed), path.join(typed), &entry("/", "/"));
+        let typed = path.join(typed);
+        let target = plan_target(&typed, &typed, &entry("/", "/"));
         let mut files: Vec<_> = target
             .files()
             .map(|found| found.unwrap())
             .map(|target| {
-                let below = path.join(&target.shown);
-                assert_eq!(target.below, &below.as_os_str().as_bytes()[1..]);
-                target.shown.to_str().unwrap().to_owned()
+                assert_eq!(target.below, &target.shown.as_os_str().as_bytes()[1..]);
+                target.shown.strip_prefix(path).unwrap().to_str().unwrap().to_owned()
             })
             .collect();
         files.sort();

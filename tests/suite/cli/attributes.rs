@@ -263,6 +263,38 @@ fn another_user_is_not_answered() {
     assert!(!socket.exists(), "the socket is gone with the mount");
 }
 
+/// Runs a command of the program in the root of a mount, as a user who did not mount it.
+#[track_caller]
+fn at_as_nobody(mount: &TestMount, arguments: &[&str]) -> Output {
+    let mut command = Command::new("setpriv");
+    command.args(["--reuid=65534", "--regid=65534", "--clear-groups", "--", tools::pailfs()]);
+    command.args(arguments).current_dir(mount.root());
+    run(command)
+}
+
+#[test]
+fn another_user_who_may_enter_has_what_the_kernel_carries() {
+    let site = Site::new(Kind::Pailfs);
+    let mount = site.mount(&["--allow-other"]);
+    mount.shell("echo text > a.txt; touch theirs; chown 65534:65534 theirs").ok();
+    assert_eq!(at_as_nobody(&mount, &["get", "content-type", "a.txt"]).ok(), "text/plain\n");
+    let info = at_as_nobody(&mount, &["info", "a.txt"]).ok();
+    assert_eq!(shown(&info, "content-type").as_deref(), Some("text/plain"));
+    at_as_nobody(&mount, &["set", "user.color", "blue", "theirs"]).ok();
+    assert_eq!(at(&mount, &["get", "user.color", "theirs"]).ok(), "blue\n");
+    at_as_nobody(&mount, &["unset", "user.color", "theirs"]).ok();
+    let refused = at_as_nobody(&mount, &["get", "user.color", "theirs"]);
+    check_refused(refused, &["theirs: no such attribute"]);
+    let refused = at_as_nobody(&mount, &["set", "user.color", "blue", "a.txt"]);
+    check_refused(refused, &["a.txt: Permission denied"]);
+    let script = format!(
+        "head -c 70000 /dev/zero | tr '\\0' x | setpriv --reuid=65534 --regid=65534 \
+         --clear-groups {} set user.color - theirs",
+        tools::pailfs()
+    );
+    check_refused(mount.shell(&script), &["theirs: the kernel carries no more than 64 KiB"]);
+}
+
 #[test]
 fn a_client_that_stalls_does_not_keep_the_mount() {
     let site = Site::new(Kind::Pailfs);
