@@ -22,6 +22,10 @@ pub enum CommandName {
     Umount,
     Serve,
     Demo,
+    Info,
+    Get,
+    Set,
+    Unset,
 }
 
 /// What the table of commands says of one.
@@ -39,13 +43,48 @@ pub struct CommandRow {
 pub struct Operand {
     pub name: &'static str,
     pub help: &'static str,
+    pub count: Count,
 }
 
-const SOURCE: Operand = Operand {
-    name: "SOURCE",
-    help: "BUCKET, BUCKET/PREFIX, s3://BUCKET[/PREFIX], or / for every bucket of the account",
+/// How many words an operand takes.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Count {
+    One,
+    /// At least one; the last operand alone.
+    Many,
+}
+
+const SOURCE: Operand = Operand::one(
+    "SOURCE",
+    "BUCKET, BUCKET/PREFIX, s3://BUCKET[/PREFIX], or / for every bucket of the account",
+);
+const MOUNTPOINT: Operand = Operand::one("MOUNTPOINT", "a directory");
+const NAME: Operand = Operand::one(
+    "NAME",
+    "an attribute: user.NAME of the file's own, or one of S3's without its user.s3., such as acl",
+);
+const VALUE: Operand =
+    Operand::one("VALUE", "the value; @FILE is what is in a file, - what comes on standard input");
+const PATH: Operand = Operand {
+    name: "PATH",
+    help: "a file or directory of a mount; of a symbolic link the link itself",
+    count: Count::Many,
 };
-const MOUNTPOINT: Operand = Operand { name: "MOUNTPOINT", help: "a directory" };
+
+impl Operand {
+    const fn one(name: &'static str, help: &'static str) -> Self {
+        Self { name, help, count: Count::One }
+    }
+
+    /// As usage shows it.
+    #[must_use]
+    pub fn shown(&self) -> String {
+        match self.count {
+            Count::One => self.name.to_owned(),
+            Count::Many => format!("{}...", self.name),
+        }
+    }
+}
 
 /// Every command.
 pub const COMMANDS: &[CommandRow] = &[
@@ -72,6 +111,30 @@ pub const COMMANDS: &[CommandRow] = &[
         name: "demo",
         about: "Try it without an account: a server, a bucket with some files, and the mount",
         operands: &[MOUNTPOINT],
+    },
+    CommandRow {
+        command: CommandName::Info,
+        name: "info",
+        about: "Show all that S3 and the mount know of files and directories",
+        operands: &[PATH],
+    },
+    CommandRow {
+        command: CommandName::Get,
+        name: "get",
+        about: "Print an attribute, however long",
+        operands: &[NAME, PATH],
+    },
+    CommandRow {
+        command: CommandName::Set,
+        name: "set",
+        about: "Set an attribute, however long, of many files at once",
+        operands: &[NAME, VALUE, PATH],
+    },
+    CommandRow {
+        command: CommandName::Unset,
+        name: "unset",
+        about: "Remove an attribute, of many files at once",
+        operands: &[NAME, PATH],
     },
 ];
 
@@ -102,6 +165,7 @@ const MOUNTS: &[CommandName] = &[CommandName::Mount, CommandName::Demo];
 const LOGGING: &[CommandName] = &[CommandName::Mount, CommandName::Demo, CommandName::Serve];
 const IN_FRONT: &[CommandName] = &[CommandName::Demo, CommandName::Serve];
 const SERVE: &[CommandName] = &[CommandName::Serve];
+const CHANGES: &[CommandName] = &[CommandName::Set, CommandName::Unset];
 
 /// The option that carries all those of mount(8).
 pub const MOUNT_OPTIONS: &str = "options";
@@ -208,6 +272,11 @@ pub const OPTIONS: &[OptionRow] = &[
         .help("The region of buckets that are created without one"),
     row("lazy", Value::None, "", "", &[CommandName::Umount])
         .help("Detach even while programs use the mount, and don't wait for them"),
+    row("json", Value::None, "", "", &[CommandName::Info])
+        .help("For programs: an array with an object for each PATH, which has path and either attributes or error"),
+    row("recursive", Value::None, "", "", CHANGES)
+        .short('R')
+        .help("Of a directory, change the files below it instead; symbolic links are left alone"),
     row("log", Value::Named("LEVEL"), "log", "warn", LOGGING)
         .help("How much to log: error, warn, info, debug or trace"),
     row(
@@ -225,7 +294,7 @@ pub const OPTIONS: &[OptionRow] = &[
 #[derive(Debug)]
 pub struct Typed {
     pub command: CommandName,
-    /// As many as the command has.
+    /// As many as the command has; more where its last one may come several times.
     pub operands: Vec<OsString>,
     values: BTreeMap<&'static str, String>,
     pub kernel_words: KernelWords,
@@ -289,7 +358,8 @@ pub fn parse(arguments: Vec<OsString>) -> Result<Typed, Stop> {
         is_fake: form.is_fake,
     };
     for operand in row.operands {
-        typed.operands.extend(matches.get_one::<OsString>(operand.name).cloned());
+        let words = matches.get_many::<OsString>(operand.name);
+        typed.operands.extend(words.into_iter().flatten().cloned());
     }
     for text in matches.try_get_many::<String>(MOUNT_OPTIONS).ok().flatten().into_iter().flatten() {
         mount_options::read(text, &mut typed)?;
@@ -344,7 +414,12 @@ fn subcommand(row: &CommandRow) -> clap::Command {
     let command = clap::Command::new(row.name).about(row.about);
     let command = row.operands.iter().fold(command, |command, operand| {
         let parser = clap::value_parser!(OsString);
-        command.arg(Arg::new(operand.name).help(operand.help).required(true).value_parser(parser))
+        let argument = Arg::new(operand.name).help(operand.help).required(true);
+        let argument = match operand.count {
+            Count::One => argument.num_args(1),
+            Count::Many => argument.num_args(1..),
+        };
+        command.arg(argument.value_parser(parser))
     });
     options_of(row.command).fold(command, |command, row| command.arg(argument(row)))
 }

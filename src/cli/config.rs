@@ -3,6 +3,7 @@
 //! Pure; a value that makes no sense is an error that names its option. Whether a bucket or a
 //! directory is there shows when it is used.
 
+pub mod attributes;
 mod state;
 mod values;
 

@@ -7,8 +7,10 @@
 
 pub mod advice;
 pub mod args;
+pub mod attributes;
 pub mod commands;
 pub mod config;
+pub mod control;
 pub mod daemon;
 pub mod environment;
 pub mod lifetime;
@@ -23,7 +25,7 @@ pub mod waiting;
 use std::process::ExitCode;
 
 use crate::cli::args::{CommandName, Stop, Typed, UsageError};
-use crate::cli::commands::{demo, mount, serve, umount};
+use crate::cli::commands::{demo, get, info, mount, serve, set, umount, unset};
 
 /// Words that make no sense, as for every other command of the system.
 const EXIT_USAGE: u8 = 2;
@@ -49,6 +51,10 @@ fn run(typed: &Typed) -> anyhow::Result<ExitCode> {
         CommandName::Umount => umount::run(typed, &environment),
         CommandName::Serve => serve::run(typed, &environment),
         CommandName::Demo => demo::run(typed, &environment),
+        CommandName::Info => info::run(typed, &environment),
+        CommandName::Get => get::run(typed, &environment),
+        CommandName::Set => set::run(typed, &environment),
+        CommandName::Unset => unset::run(typed, &environment),
     }
 }
 

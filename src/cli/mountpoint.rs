@@ -99,6 +99,7 @@ mod tests {
     fn mount(fstype: &str) -> Option<MountEntry> {
         Some(MountEntry {
             device: "0:51".to_owned(),
+            root: PathBuf::from("/"),
             mountpoint: PathBuf::from("/mnt"),
             fstype: fstype.to_owned(),
             source: "s3://b".to_owned(),

@@ -18,6 +18,8 @@ const MOUNTINFO: &str = "/proc/self/mountinfo";
 pub struct MountEntry {
     /// `major:minor`; of a mount that is gone, soon somebody else's.
     pub device: String,
+    /// What of the file system is seen at the mountpoint: `/`, or the directory of a bind mount.
+    pub root: PathBuf,
     pub mountpoint: PathBuf,
     pub fstype: String,
     pub source: String,
@@ -31,6 +33,19 @@ pub fn mounted_at(mountpoint: &Path) -> io::Result<Option<MountEntry>> {
     Ok(entries(&text).filter(|entry| entry.mountpoint == mountpoint).last())
 }
 
+/// The mount that a path without symbolic links lies on; `device`, if it is known, says on which
+/// of several.
+pub fn holding(path: &Path, device: Option<&str>) -> io::Result<Option<MountEntry>> {
+    Ok(plan_holding(&std::fs::read(MOUNTINFO)?, path, device))
+}
+
+/// The deepest mountpoint counts, and of several mounts there the topmost: the last.
+fn plan_holding(text: &[u8], path: &Path, device: Option<&str>) -> Option<MountEntry> {
+    let above = entries(text).filter(|entry| path.starts_with(&entry.mountpoint));
+    let seen = above.filter(|entry| device.is_none_or(|device| entry.device == device));
+    seen.max_by_key(|entry| entry.mountpoint.components().count())
+}
+
 fn entries(text: &[u8]) -> impl Iterator<Item = MountEntry> {
     text.split(|byte| *byte == b'\n').filter_map(parse)
 }
@@ -40,14 +55,19 @@ fn entries(text: &[u8]) -> impl Iterator<Item = MountEntry> {
 fn parse(line: &[u8]) -> Option<MountEntry> {
     let mut fields = line.split(|byte| *byte == b' ');
     let device = text(fields.nth(2)?);
-    let mountpoint = PathBuf::from(OsString::from_vec(unescape(fields.nth(1)?)));
+    let root = path(fields.next()?);
+    let mountpoint = path(fields.next()?);
     fields.find(|field| *field == b"-")?;
     let fstype = text(fields.next()?);
     let source = text(fields.next()?);
     let user_id = text(fields.next()?)
         .split(',')
         .find_map(|option| option.strip_prefix("user_id=")?.parse().ok());
-    Some(MountEntry { device, mountpoint, fstype, source, user_id })
+    Some(MountEntry { device, root, mountpoint, fstype, source, user_id })
+}
+
+fn path(field: &[u8]) -> PathBuf {
+    PathBuf::from(OsString::from_vec(unescape(field)))
 }
 
 fn text(field: &[u8]) -> String {
@@ -79,16 +99,19 @@ mod tests {
 22 1 254:0 / / rw,relatime shared:1 - ext4 /dev/root rw
 90 22 0:51 / /mnt/a\\040b rw,nosuid,nodev master:2 shared:7 - fuse.pailfs s3://b/p\\054q/ rw,user_id=1000,group_id=100
 91 22 0:52 / /mnt/c rw - fuse.sshfs host: rw,user_id=0
+92 90 0:53 /logs /mnt/a\\040b/logs rw - fuse.pailfs s3://c rw,user_id=0
+93 91 0:54 / /mnt/c rw - fuse.pailfs s3://d rw,user_id=0
 ";
 
     #[test]
     fn a_line_tells_device_place_kind_source_and_owner() {
         let found: Vec<_> = entries(TEXT).collect();
-        assert_eq!(found.len(), 3);
+        assert_eq!(found.len(), 5);
         assert_eq!(
             found[1],
             MountEntry {
                 device: "0:51".to_owned(),
+                root: PathBuf::from("/"),
                 mountpoint: PathBuf::from("/mnt/a b"),
                 fstype: FSTYPE.to_owned(),
                 source: "s3://b/p,q/".to_owned(),
@@ -96,6 +119,28 @@ mod tests {
             }
         );
         assert_eq!(found[0].user_id, None);
+    }
+
+    #[track_caller]
+    fn check_holding(path: &str, device: Option<&str>, expected: Option<&str>) {
+        let found = plan_holding(TEXT, Path::new(path), device);
+        assert_eq!(found.map(|entry| entry.source).as_deref(), expected, "{path}");
+    }
+
+    #[test]
+    fn a_path_lies_on_the_deepest_mount_and_there_on_the_topmost() {
+        check_holding("/mnt/a b/file", None, Some("s3://b/p,q/"));
+        check_holding("/mnt/a b", None, Some("s3://b/p,q/"));
+        check_holding("/mnt/a b/logs/file", None, Some("s3://c"));
+        check_holding("/mnt/a beside", None, Some("/dev/root"));
+        check_holding("/mnt/c/file", None, Some("s3://d"));
+    }
+
+    #[test]
+    fn a_path_lies_on_the_mount_of_its_device() {
+        check_holding("/mnt/a b/logs/file", Some("0:51"), Some("s3://b/p,q/"));
+        check_holding("/mnt/c/file", Some("0:52"), Some("host:"));
+        check_holding("/mnt/c/file", Some("0:99"), None);
     }
 
     #[test]

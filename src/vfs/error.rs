@@ -34,7 +34,7 @@ pub enum VfsError {
     NotPermitted(String),
     #[error("{0}")]
     Unsupported(String),
-    #[error("there is no such attribute")]
+    #[error("no such attribute")]
     NoAttribute,
     #[error("{0}")]
     BadValue(String),

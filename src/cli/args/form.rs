@@ -89,7 +89,14 @@ mod tests {
 
     #[test]
     fn a_command_stays_what_it_is() {
-        for line in ["pailfs umount /mnt", "pailfs --help", "pailfs -V", "pailfs", "pailfs help"] {
+        for line in [
+            "pailfs umount /mnt",
+            "pailfs --help",
+            "pailfs -V",
+            "pailfs",
+            "pailfs help",
+            "pailfs get acl /mnt/f",
+        ] {
             check(line, line, false);
         }
     }

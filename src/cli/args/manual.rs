@@ -1,6 +1,8 @@
 //! `docs/options.md`, from the tables.
 
-use crate::cli::args::{COMMANDS, CommandRow, MOUNT_OPTIONS, OptionRow, Value, options_of};
+use crate::cli::args::{
+    COMMANDS, CommandRow, MOUNT_OPTIONS, Operand, OptionRow, Value, options_of,
+};
 
 const HEAD: &str = "# Commands and options
 
@@ -26,19 +28,28 @@ pub fn text() -> String {
 }
 
 fn section(row: &CommandRow) -> String {
-    let operands: String =
-        row.operands.iter().map(|operand| format!(" {}", operand.name)).collect();
-    let mut text = format!("\n## pailfs {}{operands} [OPTIONS]\n\n{}.\n", row.name, row.about);
+    let mut words = vec!["pailfs".to_owned(), row.name.to_owned()];
+    words.extend(row.operands.iter().map(Operand::shown));
+    let has_options = options_of(row.command).next().is_some();
+    words.extend(has_options.then(|| "[OPTIONS]".to_owned()));
+    let mut text = format!("\n## {}\n\n{}.\n", words.join(" "), row.about);
     let operands = row.operands.iter();
-    text.extend(operands.map(|operand| format!("\n- `{}`: {}", operand.name, operand.help)));
+    text.extend(operands.map(|operand| format!("\n- `{}`: {}", operand.shown(), operand.help)));
     text.push('\n');
+    if has_options {
+        text.push('\n');
+        text.push_str(&table(row));
+    }
+    text
+}
+
+fn table(row: &CommandRow) -> String {
     let columns: &[Column] = if options_of(row.command).any(|row| row.long == MOUNT_OPTIONS) {
         &[("option", spelling), ("in `-o`", twin), ("default", default), ("", help)]
     } else {
         &[("option", spelling), ("default", default), ("", help)]
     };
-    text.push('\n');
-    text.push_str(&line(columns.iter().map(|(head, _)| (*head).to_owned())));
+    let mut text = line(columns.iter().map(|(head, _)| (*head).to_owned()));
     text.push_str(&line(columns.iter().map(|_| "---".to_owned())));
     let rows = options_of(row.command);
     text.extend(rows.map(|row| line(columns.iter().map(|(_, cell)| cell(row)))));

@@ -84,6 +84,27 @@ fn commands_have_their_own_options_of_the_same_name() {
 }
 
 #[test]
+fn the_last_operand_of_a_command_may_come_several_times() {
+    assert_eq!(typed("pailfs get acl a b c").operands, ["acl", "a", "b", "c"]);
+    assert_eq!(typed("pailfs set tags - a").operands, ["tags", "-", "a"]);
+    let typed = typed("pailfs set restore days=5 a --recursive b");
+    assert_eq!(typed.operands, ["restore", "days=5", "a", "b"]);
+    assert!(typed.is_given("recursive"));
+    check_refused("pailfs get acl", "<PATH>...");
+    check_refused("pailfs unset acl", "<PATH>...");
+    check_refused("pailfs info", "<PATH>...");
+    check_refused("pailfs info a --recursive", "--recursive");
+}
+
+#[test]
+fn only_the_last_operand_of_a_command_comes_several_times() {
+    for command in COMMANDS {
+        let but_last = command.operands.split_last().map_or(&[][..], |(_, others)| others);
+        assert!(but_last.iter().all(|operand| operand.count == Count::One), "{}", command.name);
+    }
+}
+
+#[test]
 fn the_table_is_one_that_clap_accepts() {
     program().debug_assert();
 }

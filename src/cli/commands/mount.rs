@@ -1,6 +1,6 @@
 //! `pailfs mount`: from a configuration to a mount, until it ends.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -11,6 +11,7 @@ use crate::cli::advice::Attempt;
 use crate::cli::args::Typed;
 use crate::cli::commands::runtime;
 use crate::cli::config::{self, LogTarget, MountConfig};
+use crate::cli::control::server::Control;
 use crate::cli::daemon;
 use crate::cli::environment::Environment;
 use crate::cli::lifetime::{self, Signals};
@@ -79,6 +80,7 @@ pub(super) async fn mount_until_over(
         signal = signals.any() => anyhow::bail!("{signal} before the mount was ready"),
     };
     let file = announce(config, &mounted);
+    let control = file.as_ref().and_then(|_| control(&vfs, &mounted));
     ready()?;
     let recovering = Arc::clone(&vfs);
     drop(tokio::spawn(async move { recovering.recover().await }));
@@ -88,7 +90,13 @@ pub(super) async fn mount_until_over(
         mounted.mountpoint().display()
     );
     let ended = lifetime::wait(&mounted, signals).await;
+    if let Some(control) = &control {
+        control.close();
+    }
     let drained = lifetime::drain(&vfs, mounted.mountpoint(), signals).await?;
+    if let Some(control) = control {
+        control.finish().await;
+    }
     let is_clean = ended.is_ok() && drained.failed.is_empty();
     if let Some(Err(error)) = file.map(|file| file.finish(drained.failed)) {
         tracing::warn!("umount will not learn how it went: {error}");
@@ -143,8 +151,20 @@ fn announce(config: &MountConfig, mounted: &Mounted) -> Option<RuntimeFile> {
         log: log_file(config).map(Path::to_owned),
         unwritten: None,
     };
-    let directory = runtime_file::directory(rustix::process::getuid().as_raw());
+    let directory = runtime_directory();
     RuntimeFile::create(&directory, mounted.device(), record)
         .inspect_err(|error| tracing::warn!("no file in {}: {error}", directory.display()))
         .ok()
+}
+
+/// Best effort: without the socket the commands have what the kernel carries.
+fn control(vfs: &Arc<Vfs>, mounted: &Mounted) -> Option<Control> {
+    let directory = runtime_directory();
+    Control::start(&directory, mounted.device(), Arc::clone(vfs))
+        .inspect_err(|error| tracing::warn!("no socket in {}: {error}", directory.display()))
+        .ok()
+}
+
+fn runtime_directory() -> PathBuf {
+    runtime_file::directory(rustix::process::getuid().as_raw())
 }

@@ -201,7 +201,7 @@ fn what_is_not_mounted_is_not_unmounted() {
 #[test]
 fn help_names_every_command() {
     let help = pailfs(["--help"], &[]).ok();
-    for command in ["mount", "umount", "serve", "demo"] {
+    for command in ["mount", "umount", "serve", "demo", "info", "get", "set", "unset"] {
         assert!(help.contains(command), "{command} is in {help}");
         assert!(pailfs([command, "--help"], &[]).ok().contains("Usage"));
     }
