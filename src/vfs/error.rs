@@ -108,7 +108,8 @@ impl VfsError {
             | Self::IsDirectory
             | Self::BeyondEnd
             | Self::ReadOnly => true,
-            Self::Store(error) => error.kind == ErrorKind::NotFound,
+            // A bucket that is mounted and gone is no everyday matter.
+            Self::Store(error) => error.kind == ErrorKind::NotFound && !error.is_of_bucket(),
             Self::BadHandle
             | Self::NameNotUtf8
             | Self::NameTooLong

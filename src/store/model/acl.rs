@@ -29,7 +29,7 @@ const CANONICAL_ID_CHARS: usize = 64;
 
 /// The ACL that a canned one stands for. Bucket and objects have the same owner here, so what
 /// is granted to the bucket's owner is granted already.
-pub(super) fn expand(canned: CannedAcl, owner: &Owner) -> Acl {
+fn expand(canned: CannedAcl, owner: &Owner) -> Acl {
     let group = |uri: &str| Grantee::Group { uri: uri.to_owned() };
     let others = match canned {
         CannedAcl::Private | CannedAcl::BucketOwnerRead | CannedAcl::BucketOwnerFullControl => {
@@ -53,6 +53,26 @@ pub(super) fn expand(canned: CannedAcl, owner: &Owner) -> Acl {
     Acl { owner: owner.clone(), grants }
 }
 
+/// Whether every account is in that group.
+pub(super) fn is_group_of_accounts(uri: &str) -> bool {
+    uri == ALL_USERS || uri == AUTHENTICATED_USERS
+}
+
+/// The ACL of something new: a canned one, or exactly some grants.
+pub(super) fn plan_new(
+    canned: Option<CannedAcl>,
+    grants: Vec<Grant>,
+    owner: &Owner,
+) -> StoreResult<Acl> {
+    match (canned, grants.is_empty()) {
+        (canned, true) => Ok(expand(canned.unwrap_or(CannedAcl::Private), owner)),
+        (None, false) => plan_acl(AclChange::Policy(Acl { owner: owner.clone(), grants }), owner),
+        (Some(_), false) => Err(refusal::invalid_request(
+            "Specifying both Canned ACLs and Header Grants is not allowed",
+        )),
+    }
+}
+
 /// The ACL that a change asks for, with every grantee checked and resolved.
 pub(super) fn plan_acl(change: AclChange, owner: &Owner) -> StoreResult<Acl> {
     let policy = match change {
@@ -60,8 +80,7 @@ pub(super) fn plan_acl(change: AclChange, owner: &Owner) -> StoreResult<Acl> {
         AclChange::Policy(policy) => policy,
     };
     if !policy.owner.id.is_empty() && policy.owner.id != owner.id {
-        let message = "The owner of a resource can't be changed";
-        return Err(StoreError::new(ErrorKind::Forbidden, "AccessDenied", message));
+        return Err(refusal::access_denied("The owner of a resource can't be changed"));
     }
     if policy.grants.len() > GRANTS_MAX {
         let message = format!("An ACL has at most {GRANTS_MAX} grants");

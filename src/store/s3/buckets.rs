@@ -7,6 +7,7 @@ use aws_sdk_s3::types;
 use crate::store::error::{ErrorKind, StoreResult};
 use crate::store::s3::connection::{Connection, Work};
 use crate::store::s3::convert::time;
+use crate::store::s3::requests::{Extra, grant_headers};
 use crate::store::types::{Bucket, CreateBucket, ListObjects};
 
 /// The one region that S3 does not want to be told of when a bucket is created.
@@ -17,9 +18,11 @@ impl Connection {
         let mut buckets = Vec::new();
         let mut continuation = None;
         loop {
-            let after = continuation.take();
+            let after: Option<String> = continuation.take();
             let page: ListBucketsOutput = self
-                .call_account(|client| client.list_buckets().set_continuation_token(after).send())
+                .call_account(|client| {
+                    client.list_buckets().set_continuation_token(after.clone()).send()
+                })
                 .await?;
             buckets.extend(page.buckets.into_iter().flatten().map(bucket_from));
             continuation = page.continuation_token.filter(|token| !token.is_empty());
@@ -37,6 +40,7 @@ impl Connection {
         let region = options.region.as_deref().unwrap_or(self.region());
         let acl = options.acl.map(|acl| types::BucketCannedAcl::from(acl.as_str()));
         let lock = options.object_lock.then_some(true);
+        let extra = Extra::with_headers(grant_headers(&options.grants));
         // The request goes to the region that the bucket is to be in.
         self.learn_region(bucket, region);
         let created = self
@@ -48,6 +52,8 @@ impl Connection {
                     .set_acl(acl.clone())
                     .set_object_lock_enabled_for_bucket(lock)
                     .set_create_bucket_configuration(location)
+                    .customize()
+                    .map_request(extra.mapper())
                     .send()
             })
             .await;

@@ -2,7 +2,8 @@
 
 use pailfs::store::error::ErrorKind;
 use pailfs::store::types::{
-    Acl, AclChange, CannedAcl, Grant, Grantee, Permission, Resource, WriteOptions,
+    Acl, AclChange, CannedAcl, CopyObject, CopySource, CreateBucket, Grant, Grantee, Permission,
+    Resource, WriteOptions,
 };
 
 use crate::conformance::bench::{Bench, Failure, Outcome, cases, equal, holds, refused};
@@ -11,6 +12,10 @@ cases![
     a_new_object_is_its_owners_alone,
     a_canned_acl_grants_what_its_name_says,
     an_object_can_be_written_with_a_canned_acl,
+    an_object_can_be_written_with_grants,
+    a_copy_can_be_given_grants,
+    a_bucket_can_be_made_with_grants,
+    grants_and_a_canned_acl_are_not_said_together,
     an_acl_comes_back_grant_for_grant,
     a_bucket_has_an_acl_too,
     a_new_object_forgets_the_old_ones_acl,
@@ -79,6 +84,45 @@ async fn an_object_can_be_written_with_a_canned_acl(bench: &Bench) -> Outcome {
     bench.put_with("object", "bytes", options).await?;
     let acl = bench.store.get_acl(&object(bench)).await?;
     equal("grants", groups(&acl), vec![group(ALL_USERS, Permission::Read)])
+}
+
+fn granted() -> Vec<Grant> {
+    vec![group(ALL_USERS, Permission::Read), group(AUTHENTICATED, Permission::ReadAcp)]
+}
+
+async fn an_object_can_be_written_with_grants(bench: &Bench) -> Outcome {
+    bench.allow_acls().await?;
+    let options = WriteOptions { grants: granted(), ..WriteOptions::default() };
+    bench.put_with("object", "bytes", options).await?;
+    let acl = bench.store.get_acl(&object(bench)).await?;
+    equal("grants", groups(&acl), granted())
+}
+
+async fn a_copy_can_be_given_grants(bench: &Bench) -> Outcome {
+    bench.allow_acls().await?;
+    bench.put("source", "bytes").await?;
+    let source = CopySource {
+        bucket: bench.bucket.clone(),
+        key: "source".to_owned(),
+        ..CopySource::default()
+    };
+    let options = CopyObject { grants: granted(), ..CopyObject::default() };
+    bench.store.copy_object(source, &bench.bucket, "object", options).await?;
+    equal("grants", groups(&bench.store.get_acl(&object(bench)).await?), granted())
+}
+
+async fn a_bucket_can_be_made_with_grants(bench: &Bench) -> Outcome {
+    let grants = vec![group(AUTHENTICATED, Permission::Read)];
+    let options = CreateBucket { grants: grants.clone(), ..CreateBucket::default() };
+    let bucket = bench.another_bucket("granted", options).await?;
+    equal("grants", groups(&bench.store.get_acl(&Resource::bucket(&bucket)).await?), grants)
+}
+
+async fn grants_and_a_canned_acl_are_not_said_together(bench: &Bench) -> Outcome {
+    bench.allow_acls().await?;
+    let acl = Some(CannedAcl::Private);
+    let options = WriteOptions { acl, grants: granted(), ..WriteOptions::default() };
+    refused("put", bench.put_with("object", "bytes", options).await, &[ErrorKind::Invalid])
 }
 
 async fn put_policy(bench: &Bench, grants: &[Grant]) -> Result<Acl, Failure> {
