@@ -300,6 +300,10 @@ async fn headers_grant_what_they_say_to_whom_they_say() {
     assert_eq!(bench.send(&changed).await.status, 200);
     let acl = bench.store.get_acl(&object).await.unwrap();
     assert_eq!(granted(acl), ["WRITE_ACP"]);
+    let made = Wire::new("PUT", "/shared").header("x-amz-grant-write", format!("uri={ALL_USERS}"));
+    assert_eq!(bench.send(&made).await.status, 200);
+    let acl = bench.store.get_acl(&Resource::bucket("shared")).await.unwrap();
+    assert_eq!(granted(acl), ["WRITE"]);
 }
 
 #[tokio::test]

@@ -36,6 +36,8 @@ pub enum VfsError {
     Unsupported(String),
     #[error("the object was replaced while it was open")]
     Stale,
+    #[error(transparent)]
+    BucketGone(StoreError),
     #[error("the file would exceed the largest object S3 can hold")]
     TooLarge,
     #[error("there is nothing behind this offset")]
@@ -71,7 +73,7 @@ impl VfsError {
             Self::Invalid(_) => Errno::INVAL,
             Self::NotPermitted(_) => Errno::PERM,
             Self::Unsupported(_) => Errno::OPNOTSUPP,
-            Self::Stale => Errno::STALE,
+            Self::Stale | Self::BucketGone(_) => Errno::STALE,
             Self::TooLarge => Errno::FBIG,
             Self::BeyondEnd => Errno::NXIO,
             Self::NoSpace(_) => Errno::NOSPC,
@@ -117,6 +119,7 @@ impl VfsError {
             | Self::NotPermitted(_)
             | Self::Unsupported(_)
             | Self::Stale
+            | Self::BucketGone(_)
             | Self::TooLarge
             | Self::NoSpace(_)
             | Self::Staging(_)

@@ -5,7 +5,10 @@
 
 use crate::store::error::{ErrorKind, StoreError, StoreResult};
 use crate::store::model::refusal;
-use crate::store::types::{Acl, AclChange, CannedAcl, Grant, Grantee, Owner, Permission};
+use crate::store::model::state::BucketInfo;
+use crate::store::types::{
+    Acl, AclChange, CannedAcl, DocumentKind, Grant, Grantee, Owner, Permission,
+};
 
 /// The e-mail address of the owner, whoever that is by [`Owner::id`].
 const OWNER_EMAIL: &str = "owner@example.com";
@@ -23,6 +26,9 @@ const EC2_USER: &str = "6aa5a366c34c1cbe25dc49211496e913e0351eb0e8c37aa3477e4094
 const ALL_USERS: &str = "http://acs.amazonaws.com/groups/global/AllUsers";
 const AUTHENTICATED_USERS: &str = "http://acs.amazonaws.com/groups/global/AuthenticatedUsers";
 const LOG_DELIVERY: &str = "http://acs.amazonaws.com/groups/s3/LogDelivery";
+
+/// In ownership controls.
+const ACLS_OFF: &str = ">BucketOwnerEnforced<";
 
 const GRANTS_MAX: usize = 100;
 const CANONICAL_ID_CHARS: usize = 64;
@@ -51,6 +57,26 @@ fn expand(canned: CannedAcl, owner: &Owner) -> Acl {
         .map(|(grantee, permission)| Grant { grantee, permission })
         .collect();
     Acl { owner: owner.clone(), grants }
+}
+
+/// Fails where somebody else is granted something in a bucket whose owner has ACLs switched off.
+pub(super) fn check_allowed(bucket: &BucketInfo, acl: &Acl) -> StoreResult<()> {
+    let controls = bucket.documents.get(&DocumentKind::OwnershipControls);
+    let is_off = controls.is_some_and(|text| text.contains(ACLS_OFF));
+    let is_owners_own = |grant: &Grant| *grantee_id(&grant.grantee) == *acl.owner.id;
+    if !is_off || acl.grants.iter().all(is_owners_own) {
+        return Ok(());
+    }
+    let message = "The bucket does not allow ACLs";
+    Err(StoreError::new(ErrorKind::Unsupported, "AccessControlListNotSupported", message))
+}
+
+fn grantee_id(grantee: &Grantee) -> &str {
+    match grantee {
+        Grantee::CanonicalUser { id, .. } => id,
+        Grantee::Email { address } => address,
+        Grantee::Group { uri } => uri,
+    }
 }
 
 /// Whether every account is in that group.

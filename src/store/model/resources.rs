@@ -93,6 +93,7 @@ pub(super) fn get_acl(state: &State, resource: &Resource) -> StoreResult<Acl> {
 }
 
 pub(super) fn plan_put_acl(state: &State, resource: &Resource, acl: Acl) -> StoreResult<Change> {
+    acl::check_allowed(&state.bucket(resource.bucket_name())?.info, &acl)?;
     match resource {
         Resource::Bucket { bucket } => amend_bucket(state, bucket, |info| info.acl = acl),
         Resource::Object { .. } => amend_object(state, resource, |object| object.acl = acl),

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use crate::store::error::StoreResult;
 use crate::store::model::Model;
+use crate::store::model::acl;
 use crate::store::model::blobs;
 use crate::store::model::digest;
 use crate::store::model::engine::Scope;
@@ -37,6 +38,7 @@ impl Model {
         let name = UploadName { object, upload: upload.clone() };
         let decide = move |state: &State| {
             let bucket = state.bucket(&name.object.bucket)?;
+            acl::check_allowed(&bucket.info, &info.acl)?;
             lock::check_lockable(&bucket.info, &info.documents)?;
             Ok((vec![Update::Upload { name, info: Some(info) }], upload))
         };

@@ -241,8 +241,11 @@ impl Connection {
         let sender = self.sender_in(region);
         let sent = send(sender.client.clone()).await;
         let refusal = sent.as_ref().err().and_then(refusal_of);
-        let is_over =
-            |refusal: &Refusal| may_be_expired(refusal) && plan_redirect(refusal, region).is_none();
+        let is_over = |refusal: &Refusal| {
+            self.renewal == Renewal::Possible
+                && may_be_expired(refusal)
+                && plan_redirect(refusal, region).is_none()
+        };
         if !refusal.as_ref().is_some_and(is_over) {
             return sent;
         }

@@ -87,7 +87,12 @@ impl Vfs {
         // `resolve` has checked that it is UTF-8; a bucket's name that is not is none.
         let name = std::str::from_utf8(name).map_err(|_| VfsError::NameNotUtf8)?;
         let name: Arc<str> = Arc::from(name);
-        let remembered = directory.names().find(&name, self.now(), self.ttl());
+        let remembered = {
+            let names = directory.names();
+            // The list of buckets does not tell those that others share with us.
+            let is_told = !matches!(named, Meaning::Bucket) || names.last_known(&name).is_some();
+            is_told.then(|| names.find(&name, self.now(), self.ttl())).flatten()
+        };
         let (known, ttl) = match remembered {
             Some(remembered) => remembered,
             None => self.ask(directory, &name, &named).await?,

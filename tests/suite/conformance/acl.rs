@@ -2,11 +2,13 @@
 
 use pailfs::store::error::ErrorKind;
 use pailfs::store::types::{
-    Acl, AclChange, CannedAcl, CopyObject, CopySource, CreateBucket, Grant, Grantee, Permission,
+    Acl, AclChange, CannedAcl, CopyObject, CopySource, DocumentKind, Grant, Grantee, Permission,
     Resource, WriteOptions,
 };
 
-use crate::conformance::bench::{Bench, Failure, Outcome, cases, equal, holds, refused};
+use crate::conformance::bench::{
+    Bench, Failure, Outcome, cases, equal, holds, refused, refused_with,
+};
 
 cases![
     a_new_object_is_its_owners_alone,
@@ -14,7 +16,7 @@ cases![
     an_object_can_be_written_with_a_canned_acl,
     an_object_can_be_written_with_grants,
     a_copy_can_be_given_grants,
-    a_bucket_can_be_made_with_grants,
+    a_bucket_without_acls_takes_none,
     grants_and_a_canned_acl_are_not_said_together,
     an_acl_comes_back_grant_for_grant,
     a_bucket_has_an_acl_too,
@@ -111,11 +113,20 @@ async fn a_copy_can_be_given_grants(bench: &Bench) -> Outcome {
     equal("grants", groups(&bench.store.get_acl(&object(bench)).await?), granted())
 }
 
-async fn a_bucket_can_be_made_with_grants(bench: &Bench) -> Outcome {
-    let grants = vec![group(AUTHENTICATED, Permission::Read)];
-    let options = CreateBucket { grants: grants.clone(), ..CreateBucket::default() };
-    let bucket = bench.another_bucket("granted", options).await?;
-    equal("grants", groups(&bench.store.get_acl(&Resource::bucket(&bucket)).await?), grants)
+async fn a_bucket_without_acls_takes_none(bench: &Bench) -> Outcome {
+    let controls = "<OwnershipControls><Rule><ObjectOwnership>BucketOwnerEnforced\
+                    </ObjectOwnership></Rule></OwnershipControls>";
+    let bucket = Resource::bucket(&bench.bucket);
+    let kind = DocumentKind::OwnershipControls;
+    bench.store.put_document(&bucket, kind, controls.to_owned()).await?;
+    bench.put("object", "bytes").await?;
+    let code = "AccessControlListNotSupported";
+    let public = AclChange::Canned(CannedAcl::PublicRead);
+    let put = bench.store.put_acl(&object(bench), public).await;
+    refused_with("an ACL for an object", put, ErrorKind::Unsupported, code)?;
+    let options = WriteOptions { grants: granted(), ..WriteOptions::default() };
+    let put = bench.put_with("object", "bytes", options).await;
+    refused_with("grants in a write", put, ErrorKind::Unsupported, code)
 }
 
 async fn grants_and_a_canned_acl_are_not_said_together(bench: &Bench) -> Outcome {
