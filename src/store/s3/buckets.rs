@@ -7,6 +7,7 @@ use aws_sdk_s3::types;
 use crate::store::error::{ErrorKind, StoreResult};
 use crate::store::s3::connection::{Connection, Work};
 use crate::store::s3::convert::time;
+use crate::store::s3::regions::is_region_name;
 use crate::store::s3::requests::{Extra, grant_headers};
 use crate::store::types::{Bucket, CreateBucket, ListObjects};
 
@@ -25,9 +26,19 @@ impl Connection {
                 })
                 .await?;
             buckets.extend(page.buckets.into_iter().flatten().map(bucket_from));
+            self.learn_regions(&buckets);
             continuation = page.continuation_token.filter(|token| !token.is_empty());
             if continuation.is_none() {
                 return Ok(buckets);
+            }
+        }
+    }
+
+    /// Where the list says where its buckets are, no request has to find out.
+    fn learn_regions(&self, buckets: &[Bucket]) {
+        for Bucket { name, region, .. } in buckets {
+            if let Some(region) = region.as_deref().filter(|region| is_region_name(region)) {
+                self.learn_region(name, region);
             }
         }
     }

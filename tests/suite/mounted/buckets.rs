@@ -1,6 +1,6 @@
 //! Buckets as directories: ours, other people's, here and elsewhere.
 
-use std::fs;
+use std::fs::{self, File};
 use std::io;
 use std::net::TcpListener;
 use std::os::unix::fs::MetadataExt;
@@ -57,8 +57,12 @@ fn buckets_of_several_regions_are_side_by_side() {
     }
     mount.shell(&format!("mv in-eu-west-1/file {home}/moved")).ok();
     assert_eq!(site.bucket.get("moved").as_deref(), Some(b"in-eu-west-1\n".as_slice()));
-    let redirects = mount.log().matches("bucket is in another region").count();
-    assert_eq!(redirects, regions.len(), "one for each bucket: {}", mount.log());
+    assert_eq!(redirects(&mount), 0, "the list says where they are: {}", mount.log());
+}
+
+/// How many requests had to be sent again to another region.
+fn redirects(mount: &TestMount) -> usize {
+    mount.log().matches("bucket is in another region").count()
 }
 
 #[test]
@@ -67,9 +71,8 @@ fn a_bucket_elsewhere_is_mounted_by_itself() {
     let store = site.server().store();
     make(store.as_ref(), "far-away", Some("eu-north-1"));
     let mount = site.mount_source("far-away", &["--log", "debug"]);
-    mount.shell("echo text > file && cat file && ls").ok();
-    let redirects = mount.log().matches("bucket is in another region").count();
-    assert_eq!(redirects, 1, "{}", mount.log());
+    mount.shell("echo text > file && mkdir dir && cp file dir/copy && ls -lR && rm -r dir").ok();
+    assert_eq!(redirects(&mount), 1, "{}", mount.log());
 }
 
 #[test]
@@ -176,7 +179,8 @@ fn a_bucket_that_is_not_listed_is_entered_by_name() {
     let mount = site.mount("/", &[]);
     assert_eq!(mount.names(""), ["our-bucket"]);
     assert_eq!(mount.shell("cat their-bucket/file && ls their-bucket").ok(), "for all\nfile\n");
-    check_errno(fs::write(mount.path("their-bucket/new"), "x"), Errno::ACCESS);
+    let written = File::create(mount.path("their-bucket/new")).and_then(|file| file.sync_all());
+    check_errno(written, Errno::ACCESS);
     check_said(&mount, "AccessDenied");
     mount.shell("cp their-bucket/file our-bucket/copy && cat our-bucket/copy").ok();
     assert_eq!(mount.names(""), ["our-bucket"]);
