@@ -270,6 +270,8 @@ pub const OPTIONS: &[OptionRow] = &[
         .help("What requests are signed with; other users of the machine can see it, DIR/keys they can't"),
     row("region", Value::Named("REGION"), "", "us-east-1", SERVE)
         .help("The region of buckets that are created without one"),
+    row("day", Value::Named("SECONDS"), "", "86400", SERVE)
+        .help("How long a day lasts for lifecycle rules and restored copies, to watch them without waiting"),
     row("lazy", Value::None, "", "", &[CommandName::Umount])
         .help("Detach even while programs use the mount, and don't wait for them"),
     row("json", Value::None, "", "", &[CommandName::Info])

@@ -78,6 +78,9 @@ pub enum LogTarget {
     File(PathBuf),
 }
 
+/// A day as it is.
+pub const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+
 /// A server, decided.
 #[derive(Clone, Debug)]
 pub struct ServeConfig {
@@ -86,6 +89,8 @@ pub struct ServeConfig {
     /// Access key and secret; `None` takes those of the data directory.
     pub keys: Option<Keys>,
     pub region: String,
+    /// How long one lasts, for lifecycle rules and restored copies.
+    pub day: Duration,
     pub log: LogConfig,
 }
 
@@ -200,8 +205,12 @@ pub fn serve(typed: &Typed, environment: &Environment) -> Meant<ServeConfig> {
         (None, Some(_)) => return Err(UsageError::new("--secret-key", "needs --access-key too")),
     };
     let region = typed.value("region").unwrap_or("us-east-1").to_owned();
+    let day = match values::seconds(typed, "day")? {
+        Some(day) if day.is_zero() => return Err(bad("day", "0", "a number above zero")),
+        day => day.unwrap_or(DAY),
+    };
     let log = log(typed, environment, true, Path::new("/"))?;
-    Ok(ServeConfig { data, listen, keys, region, log })
+    Ok(ServeConfig { data, listen, keys, region, day, log })
 }
 
 /// What `pailfs demo` is to do.

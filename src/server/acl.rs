@@ -1,16 +1,15 @@
 //! Access control lists of buckets and objects.
 //!
-//! Set by a canned name in a header or by a document, never by grant headers (those
-//! [`crate::server::auth`] refuses).
+//! Set by a canned name in a header, by headers that grant, or by a document; by one of them.
 
 use http::HeaderMap;
-use s3s::S3Result;
 use s3s::dto::{
     self, AccessControlPolicy, GetBucketAclOutput, GetObjectAclInput, GetObjectAclOutput,
     PutBucketAclInput, PutObjectAclInput, Type,
 };
+use s3s::{S3Result, s3_error};
 
-use crate::server::convert::attributes::canned_acl;
+use crate::server::convert::attributes::{canned_acl, grants};
 use crate::server::errors::{answer_of, refusal};
 use crate::store::ObjectStore;
 use crate::store::types::{Acl, AclChange, Grant, Grantee, Owner, Permission, Resource};
@@ -56,11 +55,18 @@ pub(crate) async fn put_of_bucket(
 }
 
 fn change(headers: &HeaderMap, policy: Option<AccessControlPolicy>) -> S3Result<AclChange> {
-    match (canned_acl(headers)?, policy) {
-        (Some(canned), None) => Ok(AclChange::Canned(canned)),
-        (None, Some(policy)) => Ok(AclChange::Policy(acl_of(policy)?)),
-        (None, None) => Err(refusal("MissingSecurityHeader")),
-        (Some(_), Some(_)) => Err(refusal("InvalidRequest")),
+    let (canned, grants) = (canned_acl(headers)?, grants(headers)?);
+    match (canned, grants.is_empty(), policy) {
+        (Some(canned), true, None) => Ok(AclChange::Canned(canned)),
+        // Whose it is goes without saying.
+        (None, false, None) => Ok(AclChange::Policy(Acl { owner: Owner::default(), grants })),
+        (None, true, Some(policy)) => Ok(AclChange::Policy(acl_of(policy)?)),
+        (None, true, None) => Err(refusal("MissingSecurityHeader")),
+        (Some(_), false, _) => Err(s3_error!(
+            InvalidRequest,
+            "Specifying both Canned ACLs and Header Grants is not allowed"
+        )),
+        (_, _, Some(_)) => Err(refusal("UnexpectedContent")),
     }
 }
 

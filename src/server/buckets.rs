@@ -7,7 +7,7 @@ use s3s::dto::{
 };
 use s3s::{S3Result, dto, s3_error};
 
-use crate::server::convert::attributes::canned_acl;
+use crate::server::convert::attributes::{canned_acl, grants};
 use crate::server::convert::names::{continuation, token};
 use crate::server::convert::{header, limit, timestamp};
 use crate::server::errors::answer_of;
@@ -16,6 +16,10 @@ use crate::store::types::{Bucket, CreateBucket, DocumentKind, Resource};
 
 /// The region that S3 spells as no region at all in `GetBucketLocation`.
 const REGION_UNNAMED: &str = "us-east-1";
+
+/// How the first region in Europe was spelled before there were others.
+const CONSTRAINT_OF_OLD: &str = "EU";
+const REGION_OF_OLD: &str = "eu-west-1";
 
 /// What `x-amz-object-ownership` may say.
 const OWNERSHIPS: [&str; 3] = ["BucketOwnerEnforced", "BucketOwnerPreferred", "ObjectWriter"];
@@ -55,16 +59,15 @@ fn listed(bucket: Bucket) -> dto::Bucket {
 
 pub(crate) async fn create(
     store: &dyn ObjectStore,
-    region: &str,
+    region: String,
     headers: &HeaderMap,
     input: CreateBucketInput,
 ) -> S3Result<()> {
     let ownership = ownership_document(headers)?;
-    let asked = input.create_bucket_configuration.and_then(|asked| asked.location_constraint);
-    let asked = asked.map(|constraint| constraint.as_str().to_owned());
     let options = CreateBucket {
-        region: asked.filter(|named| !named.is_empty()).or_else(|| Some(region.to_owned())),
+        region: Some(region),
         acl: canned_acl(headers)?,
+        grants: grants(headers)?,
         object_lock: input.object_lock_enabled_for_bucket.unwrap_or_default(),
     };
     store.create_bucket(&input.bucket, options).await.map_err(answer_of)?;
@@ -72,6 +75,42 @@ pub(crate) async fn create(
     let bucket = Resource::bucket(&input.bucket);
     let kept = store.put_document(&bucket, DocumentKind::OwnershipControls, document).await;
     kept.map_err(answer_of)
+}
+
+/// The region of a new bucket: the one that is asked for, else the server's own.
+///
+/// A request that is signed for some region has come, as it were, to that region's endpoint, where
+/// only buckets of that region are made; what is signed for the first one has come to the endpoint
+/// of all.
+pub(crate) fn plan_region(
+    input: &CreateBucketInput,
+    signed: Option<&str>,
+    own: &str,
+) -> S3Result<String> {
+    let configuration = input.create_bucket_configuration.as_ref();
+    let asked = configuration.and_then(|asked| asked.location_constraint.as_ref());
+    let asked = asked.map(BucketLocationConstraint::as_str).filter(|named| !named.is_empty());
+    let asked = match asked {
+        Some(REGION_UNNAMED) => {
+            return Err(s3_error!(
+                InvalidLocationConstraint,
+                "The specified location-constraint is not valid"
+            ));
+        }
+        Some(CONSTRAINT_OF_OLD) => Some(REGION_OF_OLD),
+        asked => asked,
+    };
+    let here = signed.filter(|signed| ![REGION_UNNAMED, own].contains(signed));
+    match here {
+        Some(here) if asked != Some(here) => {
+            let asked = asked.unwrap_or("unspecified");
+            Err(s3_error!(
+                IllegalLocationConstraintException,
+                "The {asked} location constraint is incompatible for the region specific endpoint this request was sent to."
+            ))
+        }
+        _ => Ok(asked.unwrap_or(own).to_owned()),
+    }
 }
 
 fn ownership_document(headers: &HeaderMap) -> S3Result<Option<String>> {
@@ -104,7 +143,43 @@ pub(crate) async fn location(
 
 #[cfg(test)]
 mod tests {
+    use s3s::dto::CreateBucketConfiguration;
+
     use super::*;
+
+    /// Of a server in `own-own-1`.
+    #[track_caller]
+    fn check(asked: Option<&str>, signed: &str, expected: Result<&str, &str>) {
+        let location_constraint =
+            asked.map(|asked| BucketLocationConstraint::from(asked.to_owned()));
+        let input = CreateBucketInput {
+            create_bucket_configuration: Some(CreateBucketConfiguration {
+                location_constraint,
+                ..CreateBucketConfiguration::default()
+            }),
+            ..CreateBucketInput::default()
+        };
+        let planned = plan_region(&input, Some(signed), "own-own-1");
+        let planned = planned.map_err(|error| error.code().as_str().to_owned());
+        assert_eq!(planned, expected.map(str::to_owned).map_err(str::to_owned));
+    }
+
+    #[test]
+    fn a_bucket_is_made_in_the_region_that_is_asked_for() {
+        check(None, "us-east-1", Ok("own-own-1"));
+        check(None, "own-own-1", Ok("own-own-1"));
+        check(Some("eu-north-1"), "us-east-1", Ok("eu-north-1"));
+        check(Some("eu-north-1"), "eu-north-1", Ok("eu-north-1"));
+        check(Some("EU"), "us-east-1", Ok("eu-west-1"));
+    }
+
+    #[test]
+    fn a_region_makes_no_bucket_for_another() {
+        let illegal = Err("IllegalLocationConstraintException");
+        check(None, "eu-north-1", illegal);
+        check(Some("eu-west-1"), "eu-north-1", illegal);
+        check(Some("us-east-1"), "us-east-1", Err("InvalidLocationConstraint"));
+    }
 
     #[test]
     fn ownership_is_kept_as_the_document_it_stands_for() {

@@ -9,12 +9,11 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
-use s3s::service::S3Service;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 
-use crate::server::request;
+use crate::server::request::{self, Desk};
 
 /// How long requests in flight may take once the server is told to stop.
 const DRAIN_WAIT: Duration = Duration::from_secs(5);
@@ -23,11 +22,7 @@ const DRAIN_WAIT: Duration = Duration::from_secs(5);
 const ACCEPT_RETRY_DELAY: Duration = Duration::from_millis(50);
 
 /// Serves connections until `stopped` resolves, its sender dropped or not.
-pub(crate) async fn serve(
-    listener: TcpListener,
-    service: S3Service,
-    mut stopped: oneshot::Receiver<()>,
-) {
+pub(crate) async fn serve(listener: TcpListener, desk: Desk, mut stopped: oneshot::Receiver<()>) {
     let graceful = GracefulShutdown::new();
     let mut connections = JoinSet::new();
     loop {
@@ -36,7 +31,7 @@ pub(crate) async fn serve(
             Some(_) = connections.join_next() => {}
             accepted = listener.accept() => match accepted {
                 Ok((stream, _)) => {
-                    let _handle = connections.spawn(converse(stream, service.clone(), graceful.watcher()));
+                    let _handle = connections.spawn(converse(stream, desk.clone(), graceful.watcher()));
                 }
                 Err(failed) => {
                     tracing::warn!(%failed, "cannot accept a connection");
@@ -52,17 +47,13 @@ pub(crate) async fn serve(
     connections.shutdown().await;
 }
 
-async fn converse(
-    stream: TcpStream,
-    service: S3Service,
-    watcher: hyper_util::server::graceful::Watcher,
-) {
+async fn converse(stream: TcpStream, desk: Desk, watcher: hyper_util::server::graceful::Watcher) {
     if let Err(failed) = stream.set_nodelay(true) {
         tracing::debug!(%failed, "cannot set TCP_NODELAY");
     }
     let answer = service_fn(move |request| {
-        let service = service.clone();
-        async move { request::answer(&service, request).await }
+        let desk = desk.clone();
+        async move { request::answer(&desk, request).await }
     });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())

@@ -16,6 +16,7 @@ const WORDING: &[(&str, &str)] = &[
         "The Content-MD5 or checksum value that you specified did not match what the server received.",
     ),
     ("EntityTooLarge", "Your proposed upload exceeds the maximum allowed object size."),
+    ("ExpiredToken", "The provided token has expired."),
     (
         "IncompleteBody",
         "You did not provide the number of bytes specified by the Content-Length HTTP header.",
@@ -30,6 +31,7 @@ const WORDING: &[(&str, &str)] = &[
     ("InvalidDigest", "The Content-MD5 or checksum value that you specified is not valid."),
     ("InvalidRange", "The requested range is not satisfiable"),
     ("InvalidRequest", "Invalid Request"),
+    ("InvalidToken", "The provided token is malformed or otherwise not valid."),
     ("InvalidURI", "Couldn't parse the specified URI."),
     ("KeyTooLongError", "Your key is too long."),
     (
@@ -65,6 +67,7 @@ const WORDING: &[(&str, &str)] = &[
         "SignatureDoesNotMatch",
         "The request signature we calculated does not match the signature you provided. Check your key and signing method.",
     ),
+    ("UnexpectedContent", "This request does not support content."),
     (
         "XAmzContentSHA256Mismatch",
         "The provided 'x-amz-content-sha256' header does not match what was computed.",

@@ -5,8 +5,9 @@
 //! signatures and writing XML is done by the crate s3s, which nothing outside this room names.
 //! What S3 does with a call (versions, conditions, ETags) is the store's business.
 //!
-//! Requests are path style (`/bucket/key`), signed with the one key of [`ServeOptions`]; those
-//! without a signature are refused, also for objects whose ACL lets everybody read.
+//! Requests are path style (`/bucket/key`), signed with the one key of [`ServeOptions`] or with one of
+//! [`sessions`]; those without a signature are refused, also for objects whose ACL lets everybody
+//! read. One server answers for all regions; a request must be signed for that of its bucket.
 
 mod acl;
 mod auth;
@@ -19,8 +20,10 @@ mod errors;
 mod listings;
 mod multipart;
 mod objects;
+mod regions;
 mod request;
 mod service;
+pub mod sessions;
 mod tags;
 
 #[cfg(test)]
@@ -34,6 +37,8 @@ use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
+use crate::server::request::Desk;
+use crate::server::sessions::Sessions;
 use crate::store::ObjectStore;
 
 /// Where to listen, and for whom.
@@ -45,6 +50,8 @@ pub struct ServeOptions {
     pub secret_key: String,
     /// Where buckets are created whose request names no region.
     pub region: String,
+    /// Keys besides the one above.
+    pub sessions: Arc<Sessions>,
 }
 
 impl fmt::Debug for ServeOptions {
@@ -70,8 +77,8 @@ pub async fn start(store: Arc<dyn ObjectStore>, options: ServeOptions) -> std::i
     let listener = TcpListener::bind(options.listen).await?;
     let address = listener.local_addr()?;
     let (stop, stopped) = oneshot::channel();
-    let service = service::build(store, options);
-    let accepting = tokio::spawn(connections::serve(listener, service, stopped));
+    let desk = Desk { service: service::build(Arc::clone(&store), options), store };
+    let accepting = tokio::spawn(connections::serve(listener, desk, stopped));
     Ok(Server { address, stop, accepting })
 }
 

@@ -12,8 +12,8 @@ use s3s::{S3Request, S3Response, S3Result, s3_error};
 
 use crate::server::body::{outgoing, upload};
 use crate::server::convert::attributes::{
-    attributes, canned_acl, encryption, head_headers, metadata, put_encryption_headers,
-    write_options, written_headers,
+    attributes, canned_acl, encryption, grants, head_headers, metadata, object_lock,
+    put_encryption_headers, write_options, written_headers,
 };
 use crate::server::convert::checksums::{algorithm_named, fields_of, put_checksum_headers};
 use crate::server::convert::{
@@ -221,6 +221,8 @@ fn copy_options(input: CopyObjectInput, headers: &HeaderMap) -> S3Result<CopyObj
         storage_class: header(headers, "x-amz-storage-class").map(str::to_owned),
         encryption: encryption(headers),
         acl: canned_acl(headers)?,
+        grants: grants(headers)?,
+        lock: object_lock(headers)?,
         checksum_algorithm: header(headers, "x-amz-checksum-algorithm")
             .map(algorithm_named)
             .transpose()?,

@@ -2,6 +2,7 @@
 //! refusal that says why.
 
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -15,6 +16,8 @@ use s3s::service::S3Service;
 use s3s::{Body, HttpError, S3Response};
 
 use crate::server::errors::wording;
+use crate::server::regions;
+use crate::store::ObjectStore;
 
 /// How much of a body that nobody wants is read and thrown away, at most.
 const UNWANTED_BYTES_MAX: u64 = 128 << 20;
@@ -30,13 +33,24 @@ pub(crate) fn with_status<T>(mut response: S3Response<T>, status: StatusCode) ->
     response
 }
 
+/// Who answers requests.
+#[derive(Clone)]
+pub(crate) struct Desk {
+    pub(crate) service: S3Service,
+    pub(crate) store: Arc<dyn ObjectStore>,
+}
+
 /// Answers one request.
 pub(crate) async fn answer(
-    service: &S3Service,
+    desk: &Desk,
     request: Request<Incoming>,
 ) -> Result<Response<Body>, HttpError> {
     let id = format!("{:016X}", fastrand::u64(..));
-    let mut response = service.call(taken(request)).await?;
+    let request = taken(request);
+    let mut response = match regions::refuse_misdirected(&*desk.store, &request).await {
+        Some(refusal) => refusal,
+        None => desk.service.call(request).await?,
+    };
     if let Some(status) = response.extensions_mut().remove::<StatusCode>() {
         *response.status_mut() = status;
     }

@@ -25,10 +25,11 @@ use s3s::dto::{
     RestoreObjectOutput, UploadPartCopyInput, UploadPartCopyOutput, UploadPartInput,
     UploadPartOutput,
 };
+use s3s::region::Region;
 use s3s::service::{S3Service, S3ServiceBuilder};
 use s3s::{S3, S3Request, S3Response, S3Result};
 
-use crate::server::auth::{Gate, SingleKey};
+use crate::server::auth::{Gate, Keys, Signers};
 use crate::server::documents::Documents;
 use crate::server::errors::{answer_of, refusal};
 use crate::server::{ServeOptions, acl, buckets, listings, multipart, objects, tags};
@@ -36,11 +37,12 @@ use crate::store::ObjectStore;
 
 /// The service that answers every request of every connection.
 pub(crate) fn build(store: Arc<dyn ObjectStore>, options: ServeOptions) -> S3Service {
-    let ServeOptions { access_key, secret_key, region, listen: _ } = options;
-    let documents = Documents { store: Arc::clone(&store) };
+    let ServeOptions { access_key, secret_key, region, sessions, listen: _ } = options;
+    let keys = Arc::new(Keys { access_key, secret_key: SecretKey::from(secret_key), sessions });
+    let documents = Documents { store: Arc::clone(&store), keys: Arc::clone(&keys) };
     let mut builder = S3ServiceBuilder::new(Front { store, region });
-    builder.set_auth(SingleKey { access_key, secret_key: SecretKey::from(secret_key) });
-    builder.set_access(Gate);
+    builder.set_auth(Signers(Arc::clone(&keys)));
+    builder.set_access(Gate(keys));
     builder.set_route(documents);
     builder.build()
 }
@@ -64,7 +66,9 @@ impl S3 for Front {
         request: S3Request<CreateBucketInput>,
     ) -> S3Result<S3Response<CreateBucketOutput>> {
         let location = format!("/{}", request.input.bucket);
-        buckets::create(&*self.store, &self.region, &request.headers, request.input).await?;
+        let signed = request.region.as_ref().map(Region::as_str);
+        let region = buckets::plan_region(&request.input, signed, &self.region)?;
+        buckets::create(&*self.store, region, &request.headers, request.input).await?;
         Ok(S3Response::new(CreateBucketOutput { location: Some(location) }))
     }
 

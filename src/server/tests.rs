@@ -7,20 +7,21 @@ mod signature;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use s3s::crypto::{Checksum as _, Crc32, Md5, Sha256};
 
+use crate::server::sessions::{Session, Sessions};
 use crate::server::tests::client::{ACCESS_KEY, Answer, Connection, SECRET_KEY, Signed, Wire};
 use crate::server::tests::signature::hex;
 use crate::server::{ServeOptions, Server, start};
 use crate::store::ObjectStore;
-use crate::store::clock::SystemClock;
+use crate::store::clock::{Clock as _, SystemClock};
 use crate::store::model::{Model, ModelOptions};
-use crate::store::types::{CreateBucket, HeadObject, WriteOptions};
+use crate::store::types::{Acl, CreateBucket, HeadObject, ListObjects, Resource, WriteOptions};
 
 /// What clients encode in paths; they sign the path as they send it.
 const NOT_IN_PATHS: &AsciiSet =
@@ -29,6 +30,7 @@ const NOT_IN_PATHS: &AsciiSet =
 /// A server with the bucket `bucket`, and the store behind it.
 struct Bench {
     server: Server,
+    sessions: Arc<Sessions>,
     store: Arc<dyn ObjectStore>,
     address: SocketAddr,
 }
@@ -39,6 +41,7 @@ fn options() -> ServeOptions {
         access_key: ACCESS_KEY.to_owned(),
         secret_key: SECRET_KEY.to_owned(),
         region: "us-east-1".to_owned(),
+        sessions: Arc::new(Sessions::new(Arc::new(SystemClock::new()))),
     }
 }
 
@@ -48,9 +51,11 @@ impl Bench {
         let store: Arc<dyn ObjectStore> =
             Arc::new(Model::in_memory(clock, ModelOptions::default()));
         store.create_bucket("bucket", CreateBucket::default()).await.unwrap();
-        let server = start(Arc::clone(&store), options()).await.unwrap();
+        let options = options();
+        let sessions = Arc::clone(&options.sessions);
+        let server = start(Arc::clone(&store), options).await.unwrap();
         let address = server.endpoint().strip_prefix("http://").unwrap().parse().unwrap();
-        Self { server, store, address }
+        Self { server, sessions, store, address }
     }
 
     async fn send(&self, wire: &Wire) -> Answer {
@@ -256,7 +261,104 @@ async fn refusals_have_the_status_and_words_of_s3() {
     let malformed = Wire::new("POST", "/bucket?delete").body("<Delete>");
     bench.check_refused(malformed, 400, "MalformedXML").await;
     let granted = Wire::new("PUT", "/bucket/key").header("x-amz-grant-read", "id=1");
-    bench.check_refused(granted, 501, "NotImplemented").await;
+    bench.check_refused(granted, 400, "InvalidArgument").await;
+    let odd = Wire::new("PUT", "/bucket/key").header("x-amz-grant-read", "everybody");
+    bench.check_refused(odd, 400, "InvalidArgument").await;
+    let both = Wire::new("PUT", "/bucket/key?acl").header("x-amz-acl", "private");
+    let both = both.header("x-amz-grant-read", format!("uri={ALL_USERS}"));
+    bench.check_refused(both, 400, "InvalidRequest").await;
+    let half = Wire::new("PUT", "/bucket/key").header("x-amz-object-lock-mode", "GOVERNANCE");
+    bench.check_refused(half, 400, "InvalidArgument").await;
+    let unlocked = Wire::new("PUT", "/bucket/key").header("x-amz-object-lock-legal-hold", "ON");
+    bench.check_refused(unlocked, 400, "InvalidRequest").await;
+    let canned = Wire::new("PUT", "/bucket/key").header("x-amz-acl", "everything");
+    bench.check_refused(canned, 400, "InvalidArgument").await;
+    let nowhere = Wire::new("PUT", "/elsewhere").body(
+        "<CreateBucketConfiguration><LocationConstraint>nowhere</LocationConstraint>\
+         </CreateBucketConfiguration>",
+    );
+    bench.check_refused(nowhere, 400, "InvalidLocationConstraint").await;
+}
+
+const ALL_USERS: &str = "http://acs.amazonaws.com/groups/global/AllUsers";
+
+#[tokio::test]
+async fn headers_grant_what_they_say_to_whom_they_say() {
+    let bench = Bench::new().await;
+    let written = Wire::new("PUT", "/bucket/key")
+        .header("x-amz-grant-read", format!("uri=\"{ALL_USERS}\", emailAddress=other@example.com"))
+        .header("x-amz-grant-full-control", "emailAddress=\"owner@example.com\"");
+    assert_eq!(bench.send(&written).await.status, 200);
+    let object = Resource::object("bucket", "key");
+    let granted = |acl: Acl| -> Vec<_> {
+        acl.grants.into_iter().map(|grant| grant.permission.as_str()).collect()
+    };
+    let acl = bench.store.get_acl(&object).await.unwrap();
+    assert_eq!(granted(acl), ["FULL_CONTROL", "READ", "READ"]);
+    let changed = Wire::new("PUT", "/bucket/key?acl")
+        .header("x-amz-grant-write-acp", format!("uri={ALL_USERS}"));
+    assert_eq!(bench.send(&changed).await.status, 200);
+    let acl = bench.store.get_acl(&object).await.unwrap();
+    assert_eq!(granted(acl), ["WRITE_ACP"]);
+    let made = Wire::new("PUT", "/shared").header("x-amz-grant-write", format!("uri={ALL_USERS}"));
+    assert_eq!(bench.send(&made).await.status, 200);
+    let acl = bench.store.get_acl(&Resource::bucket("shared")).await.unwrap();
+    assert_eq!(granted(acl), ["WRITE"]);
+}
+
+#[tokio::test]
+async fn a_request_for_another_region_is_told_which() {
+    let bench = Bench::new().await;
+    let options = CreateBucket { region: Some("eu-west-1".to_owned()), ..CreateBucket::default() };
+    bench.store.create_bucket("faraway", options).await.unwrap();
+    for wire in [Wire::new("GET", "/faraway?list-type=2"), Wire::new("PUT", "/faraway/key")] {
+        let answer = bench.send(&wire).await;
+        let code = answer.element("Code");
+        assert_eq!((answer.status, code), (400, Some("AuthorizationHeaderMalformed")));
+        assert_eq!(answer.element("Region"), Some("eu-west-1"));
+        assert_eq!(answer.header("x-amz-bucket-region"), Some("eu-west-1"));
+        assert_eq!(answer.element("RequestId"), answer.header("x-amz-request-id"));
+    }
+    let head = bench.send(&Wire::new("HEAD", "/faraway")).await;
+    assert_eq!((head.status, head.header("x-amz-bucket-region")), (400, Some("eu-west-1")));
+    let again = Wire::new("PUT", "/faraway");
+    bench.check_refused(again, 409, "BucketAlreadyOwnedByYou").await;
+    assert!(
+        bench
+            .store
+            .list_objects("faraway", ListObjects::default())
+            .await
+            .unwrap()
+            .objects
+            .is_empty()
+    );
+}
+
+#[tokio::test]
+async fn keys_for_a_time_need_their_token() {
+    let bench = Bench::new().await;
+    let session = |name: &str, expires: SystemTime| Session {
+        access_key: name.to_owned(),
+        secret_key: "temporary".to_owned(),
+        token: format!("token of {name}"),
+        expires,
+    };
+    let now = SystemClock::new().wall();
+    bench.sessions.add(session("lasting", now + Duration::from_secs(3600)));
+    bench.sessions.add(session("over", now - Duration::from_secs(1)));
+    let asked = |access_key: &'static str, token: &str| {
+        let wire = Wire::new("GET", "/bucket?cors").header("x-amz-security-token", token);
+        Wire { access_key, secret_key: "temporary", ..wire }
+    };
+    let answer = bench.send(&asked("lasting", "token of lasting")).await;
+    assert_eq!(answer.element("Code"), Some("NoSuchCORSConfiguration"));
+    bench.check_refused(asked("lasting", "another"), 400, "InvalidToken").await;
+    bench.check_refused(asked("over", "token of over"), 400, "ExpiredToken").await;
+    let bare =
+        Wire { access_key: "lasting", secret_key: "temporary", ..Wire::new("GET", "/bucket") };
+    bench.check_refused(bare, 403, "InvalidAccessKeyId").await;
+    let unasked = Wire::new("GET", "/bucket").header("x-amz-security-token", "token");
+    bench.check_refused(unasked, 400, "InvalidToken").await;
 }
 
 #[tokio::test]

@@ -87,6 +87,12 @@ impl StoreError {
     ) -> Self {
         Self { kind, code: code.into(), message: message.into(), request_id: None }
     }
+
+    /// Whether what is not there is the bucket itself.
+    #[must_use]
+    pub fn is_of_bucket(&self) -> bool {
+        self.code == "NoSuchBucket"
+    }
 }
 
 impl fmt::Display for StoreError {

@@ -59,6 +59,8 @@ pub struct CreateBucket {
     /// `None`: the region of the client.
     pub region: Option<String>,
     pub acl: Option<CannedAcl>,
+    /// In place of `acl`: these and no others (`x-amz-grant-*`).
+    pub grants: Vec<Grant>,
     pub object_lock: bool,
 }
 
@@ -196,6 +198,9 @@ pub struct WriteOptions {
     pub attributes: ObjectAttributes,
     pub tags: Option<Tags>,
     pub acl: Option<CannedAcl>,
+    /// In place of `acl`: these and no others (`x-amz-grant-*`).
+    pub grants: Vec<Grant>,
+    pub lock: ObjectLock,
     /// For `PutObject`: checked by S3 against the body. For `CreateMultipartUpload`: see there.
     pub checksum: Option<Checksum>,
     /// For `PutObject` without a `checksum`: taken by the store and kept. Whoever streams a body
@@ -204,6 +209,16 @@ pub struct WriteOptions {
     /// Not used by `CreateMultipartUpload`: a multipart upload's conditions are those of its
     /// completion.
     pub conditions: Conditions,
+}
+
+/// What keeps a new version from being deleted (`x-amz-object-lock-*`), besides what its bucket
+/// gives to all.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct ObjectLock {
+    /// Mode (`GOVERNANCE` or `COMPLIANCE`) and date.
+    pub retention: Option<(String, SystemTime)>,
+    /// `Some(false)` says what is so anyway.
+    pub legal_hold: Option<bool>,
 }
 
 /// What a write answers.
@@ -330,6 +345,10 @@ pub struct CopyObject {
     pub encryption: Option<Encryption>,
     /// An ACL is never copied: S3 gives a copy the default.
     pub acl: Option<CannedAcl>,
+    /// In place of `acl`: these and no others (`x-amz-grant-*`).
+    pub grants: Vec<Grant>,
+    /// Never copied either.
+    pub lock: ObjectLock,
     pub checksum_algorithm: Option<ChecksumAlgorithm>,
     /// Preconditions on the destination.
     pub conditions: Conditions,

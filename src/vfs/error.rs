@@ -50,6 +50,8 @@ pub enum VfsError {
     Archived { class: String, what: String },
     #[error("the object was replaced while it was open")]
     Stale,
+    #[error(transparent)]
+    BucketGone(StoreError),
     #[error("the file would exceed the largest object S3 can hold")]
     TooLarge,
     #[error("there is nothing behind this offset")]
@@ -92,7 +94,7 @@ impl VfsError {
             Self::MetadataFull(_) => Errno::NOSPC,
             Self::ValueTooLarge(_) => Errno::TOOBIG,
             Self::Archived { .. } => Errno::ACCESS,
-            Self::Stale => Errno::STALE,
+            Self::Stale | Self::BucketGone(_) => Errno::STALE,
             Self::TooLarge => Errno::FBIG,
             Self::BeyondEnd => Errno::NXIO,
             Self::NoSpace(_) => Errno::NOSPC,
@@ -130,7 +132,8 @@ impl VfsError {
             | Self::BeyondEnd
             | Self::NoAttribute
             | Self::ReadOnly => true,
-            Self::Store(error) => error.kind == ErrorKind::NotFound,
+            // A bucket that is mounted and gone is no everyday matter.
+            Self::Store(error) => error.kind == ErrorKind::NotFound && !error.is_of_bucket(),
             Self::BadHandle
             | Self::NameNotUtf8
             | Self::NameTooLong
@@ -144,6 +147,7 @@ impl VfsError {
             | Self::ValueTooLarge(_)
             | Self::Archived { .. }
             | Self::Stale
+            | Self::BucketGone(_)
             | Self::TooLarge
             | Self::NoSpace(_)
             | Self::Staging(_)

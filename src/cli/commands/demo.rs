@@ -13,7 +13,9 @@ use bytes::Bytes;
 use crate::cli::args::Typed;
 use crate::cli::commands::mount::mount_until_over;
 use crate::cli::commands::{runtime, serve};
-use crate::cli::config::{self, DEMO_BUCKET, Data, DemoConfig, Keys, MountConfig, ServeConfig};
+use crate::cli::config::{
+    self, DAY, DEMO_BUCKET, Data, DemoConfig, Keys, MountConfig, ServeConfig,
+};
 use crate::cli::environment::Environment;
 use crate::cli::lifetime::Signals;
 use crate::cli::logging;
@@ -46,17 +48,17 @@ pub fn run(typed: &Typed, environment: &Environment) -> anyhow::Result<ExitCode>
 async fn show(config: &DemoConfig) -> anyhow::Result<ExitCode> {
     let mut signals = Signals::listen().context("signals")?;
     make_mountpoint(&config.mount.mountpoint)?;
-    let data = Data::Directory(config.data.clone());
-    let store = serve::open(&data)?;
-    fill(store.as_ref()).await.context("cannot make the demo's bucket")?;
-    let keys = serve::kept_keys(&config.data)?;
     let serving = ServeConfig {
-        data,
+        data: Data::Directory(config.data.clone()),
         listen: ([127, 0, 0, 1], 0).into(),
         keys: None,
         region: REGION.to_owned(),
+        day: DAY,
         log: config.mount.log.clone(),
     };
+    let store = serve::open(&serving)?;
+    fill(store.as_ref()).await.context("cannot make the demo's bucket")?;
+    let keys = serve::kept_keys(&config.data)?;
     let server = serve::start(Arc::clone(&store), &serving, keys.clone()).await?;
     let endpoint = server.endpoint();
     let mount = mount_of(config, &endpoint);

@@ -17,6 +17,7 @@ use crate::cli::config::{self, Data, Keys, ServeConfig};
 use crate::cli::environment::Environment;
 use crate::cli::lifetime::Signals;
 use crate::cli::logging;
+use crate::server::sessions::Sessions;
 use crate::server::{self, ServeOptions, Server};
 use crate::store::ObjectStore;
 use crate::store::clock::SystemClock;
@@ -38,7 +39,7 @@ pub fn run(typed: &Typed, environment: &Environment) -> anyhow::Result<ExitCode>
     let outcome = runtime.block_on(async {
         let mut signals = Signals::listen().context("signals")?;
         let keys = keys(&config)?;
-        let server = start(open(&config.data)?, &config, keys.clone()).await?;
+        let server = start(open(&config)?, &config, keys.clone()).await?;
         announce(&server, &keys);
         let signal = signals.any().await;
         tracing::info!("{signal}: the server stops");
@@ -50,10 +51,11 @@ pub fn run(typed: &Typed, environment: &Environment) -> anyhow::Result<ExitCode>
 }
 
 /// The buckets that a server answers from.
-pub(super) fn open(data: &Data) -> anyhow::Result<Arc<dyn ObjectStore>> {
+pub(super) fn open(config: &ServeConfig) -> anyhow::Result<Arc<dyn ObjectStore>> {
     let clock = Arc::new(SystemClock::new());
-    let options = ModelOptions::default();
-    Ok(Arc::new(match data {
+    let region = config.region.clone();
+    let options = ModelOptions { region, day: config.day, ..ModelOptions::default() };
+    Ok(Arc::new(match &config.data {
         Data::Memory => Model::in_memory(clock, options),
         Data::Directory(directory) => Model::open(&directory.join(BUCKETS), clock, options)
             .map_err(anyhow::Error::from)
@@ -71,6 +73,8 @@ pub(super) async fn start(
         access_key: keys.access,
         secret_key: keys.secret,
         region: config.region.clone(),
+        // Nobody hands out keys for a time here.
+        sessions: Arc::new(Sessions::new(Arc::new(SystemClock::new()))),
     };
     server::start(store, options)
         .await

@@ -181,6 +181,11 @@ fn a_server_is_told_where_for_whom_and_on_what() {
     let keys = Keys { access: "A".to_owned(), secret: "S".to_owned() };
     assert_eq!(config.keys, Some(keys.clone()));
     assert!(!format!("{keys:?}").contains('S'), "a secret is never printed");
+    assert_eq!(config.day, Duration::from_secs(86_400));
+    let quick = serve(&typed("pailfs serve --day 2"), &environment()).unwrap();
+    assert_eq!(quick.day, Duration::from_secs(2));
+    let none = serve(&typed("pailfs serve --day 0"), &environment()).unwrap_err();
+    assert_eq!(none.option, "--day");
     let half = serve(&typed("pailfs serve --access-key A"), &environment()).unwrap_err();
     assert_eq!(half.option, "--access-key");
     let odd = serve(&typed("pailfs serve --listen here"), &environment()).unwrap_err();

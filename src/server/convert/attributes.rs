@@ -6,14 +6,15 @@
 use std::collections::BTreeMap;
 
 use http::HeaderMap;
-use s3s::dto::Metadata;
+use s3s::dto::{Metadata, Timestamp, TimestampFormat};
 use s3s::{S3Result, s3_error};
 
 use crate::server::convert::checksums::put_checksum_headers;
-use crate::server::convert::{header, http_date, put_header, restore_header};
+use crate::server::convert::{header, http_date, put_header, restore_header, system_time};
 use crate::server::tags::tags_of_header;
 use crate::store::types::{
-    CannedAcl, Checksum, Encryption, ObjectAttributes, ObjectHead, WriteOptions, Written,
+    CannedAcl, Checksum, Encryption, Grant, Grantee, ObjectAttributes, ObjectHead, ObjectLock,
+    Permission, WriteOptions, Written,
 };
 
 /// The content type S3 gives an object that was written without one.
@@ -31,6 +32,8 @@ pub(crate) fn write_options(
         attributes: attributes(headers, metadata),
         tags: header(headers, "x-amz-tagging").map(tags_of_header).transpose()?,
         acl: canned_acl(headers)?,
+        grants: grants(headers)?,
+        lock: object_lock(headers)?,
         ..WriteOptions::default()
     })
 }
@@ -74,6 +77,66 @@ pub(crate) fn canned_acl(headers: &HeaderMap) -> S3Result<Option<CannedAcl>> {
         Some(acl) => Ok(Some(acl)),
         None => Err(s3_error!(InvalidArgument, "{name} is not a canned ACL")),
     }
+}
+
+/// What the `x-amz-grant-*` headers give to whom.
+pub(crate) fn grants(headers: &HeaderMap) -> S3Result<Vec<Grant>> {
+    let mut grants = Vec::new();
+    for permission in Permission::ALL {
+        let name = permission.as_str().to_lowercase().replace('_', "-");
+        let Some(grantees) = header(headers, &format!("x-amz-grant-{name}")) else { continue };
+        for text in grantees.split(',') {
+            let grantee = grantee_in(text.trim())
+                .ok_or_else(|| s3_error!(InvalidArgument, "Argument format not recognized"))?;
+            grants.push(Grant { grantee, permission });
+        }
+    }
+    Ok(grants)
+}
+
+/// Such as `id="1a2b"`, with or without its quotes.
+fn grantee_in(text: &str) -> Option<Grantee> {
+    let (kind, value) = text.split_once('=')?;
+    let value = value.strip_prefix('"').and_then(|value| value.strip_suffix('"')).unwrap_or(value);
+    let value = Some(value.to_owned()).filter(|value| !value.is_empty())?;
+    match kind.trim() {
+        "id" => Some(Grantee::CanonicalUser { id: value, display_name: None }),
+        "emailAddress" => Some(Grantee::Email { address: value }),
+        "uri" => Some(Grantee::Group { uri: value }),
+        _ => None,
+    }
+}
+
+/// What the `x-amz-object-lock-*` headers ask for.
+pub(crate) fn object_lock(headers: &HeaderMap) -> S3Result<ObjectLock> {
+    let legal_hold = match header(headers, "x-amz-object-lock-legal-hold") {
+        None => None,
+        Some("ON") => Some(true),
+        Some("OFF") => Some(false),
+        Some(_) => {
+            return Err(s3_error!(InvalidArgument, "Legal Hold must be either of 'ON' or 'OFF'"));
+        }
+    };
+    let mode = header(headers, "x-amz-object-lock-mode");
+    let retention = match (mode, header(headers, "x-amz-object-lock-retain-until-date")) {
+        (None, None) => None,
+        (Some(mode), Some(date)) => {
+            let date = Timestamp::parse(TimestampFormat::DateTime, date).map_err(|_| {
+                s3_error!(
+                    InvalidArgument,
+                    "The retain until date must be provided in ISO 8601 format"
+                )
+            })?;
+            Some((mode.to_owned(), system_time(date)))
+        }
+        _ => {
+            return Err(s3_error!(
+                InvalidArgument,
+                "x-amz-object-lock-retain-until-date and x-amz-object-lock-mode must both be supplied"
+            ));
+        }
+    };
+    Ok(ObjectLock { retention, legal_hold })
 }
 
 /// The headers of `HeadObject` and `GetObject`, but those of length, range and checksum.

@@ -20,7 +20,7 @@ pub(crate) fn timestamp(time: SystemTime) -> Timestamp {
     Timestamp::from(time)
 }
 
-fn system_time(timestamp: Timestamp) -> SystemTime {
+pub(crate) fn system_time(timestamp: Timestamp) -> SystemTime {
     time::OffsetDateTime::from(timestamp).into()
 }
 

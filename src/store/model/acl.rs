@@ -5,7 +5,10 @@
 
 use crate::store::error::{ErrorKind, StoreError, StoreResult};
 use crate::store::model::refusal;
-use crate::store::types::{Acl, AclChange, CannedAcl, Grant, Grantee, Owner, Permission};
+use crate::store::model::state::BucketInfo;
+use crate::store::types::{
+    Acl, AclChange, CannedAcl, DocumentKind, Grant, Grantee, Owner, Permission,
+};
 
 /// The e-mail address of the owner, whoever that is by [`Owner::id`].
 const OWNER_EMAIL: &str = "owner@example.com";
@@ -24,12 +27,15 @@ const ALL_USERS: &str = "http://acs.amazonaws.com/groups/global/AllUsers";
 const AUTHENTICATED_USERS: &str = "http://acs.amazonaws.com/groups/global/AuthenticatedUsers";
 const LOG_DELIVERY: &str = "http://acs.amazonaws.com/groups/s3/LogDelivery";
 
+/// In ownership controls.
+const ACLS_OFF: &str = ">BucketOwnerEnforced<";
+
 const GRANTS_MAX: usize = 100;
 const CANONICAL_ID_CHARS: usize = 64;
 
 /// The ACL that a canned one stands for. Bucket and objects have the same owner here, so what
 /// is granted to the bucket's owner is granted already.
-pub(super) fn expand(canned: CannedAcl, owner: &Owner) -> Acl {
+fn expand(canned: CannedAcl, owner: &Owner) -> Acl {
     let group = |uri: &str| Grantee::Group { uri: uri.to_owned() };
     let others = match canned {
         CannedAcl::Private | CannedAcl::BucketOwnerRead | CannedAcl::BucketOwnerFullControl => {
@@ -53,6 +59,46 @@ pub(super) fn expand(canned: CannedAcl, owner: &Owner) -> Acl {
     Acl { owner: owner.clone(), grants }
 }
 
+/// Fails where somebody else is granted something in a bucket whose owner has ACLs switched off.
+pub(super) fn check_allowed(bucket: &BucketInfo, acl: &Acl) -> StoreResult<()> {
+    let controls = bucket.documents.get(&DocumentKind::OwnershipControls);
+    let is_off = controls.is_some_and(|text| text.contains(ACLS_OFF));
+    let is_owners_own = |grant: &Grant| *grantee_id(&grant.grantee) == *acl.owner.id;
+    if !is_off || acl.grants.iter().all(is_owners_own) {
+        return Ok(());
+    }
+    let message = "The bucket does not allow ACLs";
+    Err(StoreError::new(ErrorKind::Unsupported, "AccessControlListNotSupported", message))
+}
+
+fn grantee_id(grantee: &Grantee) -> &str {
+    match grantee {
+        Grantee::CanonicalUser { id, .. } => id,
+        Grantee::Email { address } => address,
+        Grantee::Group { uri } => uri,
+    }
+}
+
+/// Whether every account is in that group.
+pub(super) fn is_group_of_accounts(uri: &str) -> bool {
+    uri == ALL_USERS || uri == AUTHENTICATED_USERS
+}
+
+/// The ACL of something new: a canned one, or exactly some grants.
+pub(super) fn plan_new(
+    canned: Option<CannedAcl>,
+    grants: Vec<Grant>,
+    owner: &Owner,
+) -> StoreResult<Acl> {
+    match (canned, grants.is_empty()) {
+        (canned, true) => Ok(expand(canned.unwrap_or(CannedAcl::Private), owner)),
+        (None, false) => plan_acl(AclChange::Policy(Acl { owner: owner.clone(), grants }), owner),
+        (Some(_), false) => Err(refusal::invalid_request(
+            "Specifying both Canned ACLs and Header Grants is not allowed",
+        )),
+    }
+}
+
 /// The ACL that a change asks for, with every grantee checked and resolved.
 pub(super) fn plan_acl(change: AclChange, owner: &Owner) -> StoreResult<Acl> {
     let policy = match change {
@@ -60,8 +106,7 @@ pub(super) fn plan_acl(change: AclChange, owner: &Owner) -> StoreResult<Acl> {
         AclChange::Policy(policy) => policy,
     };
     if !policy.owner.id.is_empty() && policy.owner.id != owner.id {
-        let message = "The owner of a resource can't be changed";
-        return Err(StoreError::new(ErrorKind::Forbidden, "AccessDenied", message));
+        return Err(refusal::access_denied("The owner of a resource can't be changed"));
     }
     if policy.grants.len() > GRANTS_MAX {
         let message = format!("An ACL has at most {GRANTS_MAX} grants");

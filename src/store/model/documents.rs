@@ -1,14 +1,16 @@
 //! Documents: which texts S3 takes as a configuration, and what it answers where there is none.
 //!
-//! A text is kept as it came. It is checked for being well-formed with the right root element;
-//! only versioning is understood here, because it changes what writes do. What a hold or a retention
-//! means is [`lock`](crate::store::model::lock)'s business.
+//! A text is kept as it came, once [`checks`] has found that S3 would take it. Only versioning is
+//! understood here, because it changes what writes do. What a hold or a retention means is
+//! [`lock`](crate::store::model::lock)'s business, what rules do over time
+//! [`lifecycle`](crate::store::model::lifecycle)'s.
 
-use quick_xml::events::{BytesStart, Event};
+mod checks;
 
 use crate::store::error::{ErrorKind, StoreError, StoreResult};
 use crate::store::model::refusal;
 use crate::store::model::state::{Documents, Versioning};
+use crate::store::model::xml::Element;
 use crate::store::types::{DocumentKind, Resource};
 
 const NAMESPACE: &str = "http://s3.amazonaws.com/doc/2006-03-01/";
@@ -33,23 +35,14 @@ pub(super) fn check_resource(kind: DocumentKind, resource: &Resource) -> StoreRe
 /// Checks a text that is to be kept.
 pub(super) fn check_text(kind: DocumentKind, text: &str) -> StoreResult<()> {
     if kind.row().root.is_empty() {
-        return check_json(text);
+        return checks::check_policy(text);
     }
-    match root_of(text) {
-        Some(root) if root == kind.row().root => Ok(()),
-        Some(root) => Err(refusal::malformed_xml(format!("There is no configuration {root}"))),
-        None => Err(refusal::malformed_xml("The XML you provided was not well-formed")),
+    let root = Element::parse(text).ok_or_else(refusal::malformed_document)?;
+    if root.name != kind.row().root {
+        let message = format!("There is no configuration {}", root.name);
+        return Err(refusal::malformed_xml(message));
     }
-}
-
-fn check_json(text: &str) -> StoreResult<()> {
-    match serde_json::from_str::<serde_json::Map<String, serde_json::Value>>(text) {
-        Ok(_) => Ok(()),
-        Err(error) => {
-            let message = format!("Policies must be valid JSON: {error}");
-            Err(StoreError::new(ErrorKind::Invalid, "MalformedPolicy", message))
-        }
-    }
+    checks::check_xml(kind, &root, text)
 }
 
 /// The text of that kind, or the empty one that S3 answers with.
@@ -85,50 +78,9 @@ pub(super) fn versioning_of(text: &str) -> StoreResult<Versioning> {
     }
 }
 
-/// The local name of the root element; `None` where the text is not one well-formed element.
-fn root_of(text: &str) -> Option<String> {
-    let mut reader = quick_xml::Reader::from_str(text);
-    let mut depth = 0_usize;
-    let mut root = None;
-    loop {
-        match reader.read_event().ok()? {
-            Event::Start(element) => {
-                enter(&element, depth, &mut root)?;
-                depth += 1;
-            }
-            Event::Empty(element) => enter(&element, depth, &mut root)?,
-            Event::End(_) => depth = depth.checked_sub(1)?,
-            Event::Text(text) if depth == 0 => text.trim_ascii().is_empty().then_some(())?,
-            Event::CData(_) | Event::GeneralRef(_) if depth == 0 => return None,
-            Event::Eof => return root.filter(|_| depth == 0),
-            _ => {}
-        }
-    }
-}
-
-/// Notes the first element as the root; a second one beside it makes the text malformed.
-fn enter(element: &BytesStart<'_>, depth: usize, root: &mut Option<String>) -> Option<()> {
-    element.attributes().all(|attribute| attribute.is_ok()).then_some(())?;
-    if depth > 0 {
-        return Some(());
-    }
-    let name = String::from_utf8(element.local_name().as_ref().to_vec()).ok()?;
-    root.replace(name).is_none().then_some(())
-}
-
-/// The text of the first element of that name.
+/// The text of the first element of that name below the root.
 pub(super) fn text_of(text: &str, name: &str) -> Option<String> {
-    let mut reader = quick_xml::Reader::from_str(text);
-    loop {
-        match reader.read_event().ok()? {
-            Event::Start(element) if element.local_name().as_ref() == name.as_bytes() => {
-                let text = reader.read_text(element.name()).ok()?;
-                return Some(text.decode().ok()?.trim().to_owned());
-            }
-            Event::Eof => return None,
-            _ => {}
-        }
-    }
+    Element::parse(text)?.text_of(name).map(str::to_owned)
 }
 
 #[cfg(test)]
@@ -144,25 +96,25 @@ mod tests {
 
     #[test]
     fn a_document_is_one_element_of_the_right_name() {
-        let kind = DocumentKind::Cors;
-        check(kind, "<CORSConfiguration/>", Ok(()));
+        let kind = DocumentKind::Logging;
+        check(kind, "<BucketLoggingStatus/>", Ok(()));
         check(
             kind,
-            "<?xml version=\"1.0\"?>\n<CORSConfiguration xmlns=\"x\"><a b=\"c\">&amp;</a></CORSConfiguration>\n",
+            "<?xml version=\"1.0\"?>\n<BucketLoggingStatus xmlns=\"x\"><a b=\"c\">&amp;</a></BucketLoggingStatus>\n",
             Ok(()),
         );
-        check(kind, "<s:CORSConfiguration xmlns:s=\"x\"></s:CORSConfiguration>", Ok(()));
+        check(kind, "<s:BucketLoggingStatus xmlns:s=\"x\"></s:BucketLoggingStatus>", Ok(()));
         for bad in [
             "",
             "cors",
             "<Tagging/>",
-            "<CORSConfiguration>",
-            "<CORSConfiguration></Tagging>",
-            "<CORSConfiguration><a></CORSConfiguration>",
-            "<CORSConfiguration/><CORSConfiguration/>",
-            "<CORSConfiguration/>and more",
-            "<CORSConfiguration a=b/>",
-            "</CORSConfiguration>",
+            "<BucketLoggingStatus>",
+            "<BucketLoggingStatus></Tagging>",
+            "<BucketLoggingStatus><a></BucketLoggingStatus>",
+            "<BucketLoggingStatus/><BucketLoggingStatus/>",
+            "<BucketLoggingStatus/>and more",
+            "<BucketLoggingStatus a=b/>",
+            "</BucketLoggingStatus>",
         ] {
             check(kind, bad, Err("MalformedXML"));
         }
@@ -170,7 +122,6 @@ mod tests {
 
     #[test]
     fn a_policy_is_a_json_object() {
-        check(DocumentKind::Policy, "{\"Version\": \"2012-10-17\"}", Ok(()));
         for bad in ["", "[]", "{", "<Policy/>"] {
             check(DocumentKind::Policy, bad, Err("MalformedPolicy"));
         }
@@ -181,7 +132,7 @@ mod tests {
         for row in DOCUMENTS {
             let answered = answer(&Documents::new(), row.kind);
             match row.missing_code {
-                "" => check(row.kind, &answered.unwrap(), Ok(())),
+                "" => assert!(Element::parse(&answered.unwrap()).is_some()),
                 code => assert_eq!(answered.unwrap_err().code, code),
             }
         }

@@ -1,19 +1,24 @@
-//! Lock: which versions can't be deleted yet, and which holds and retentions are taken.
+//! Lock: which versions can't be deleted yet, and which holds and retentions are taken and given.
 //!
 //! Pure. What locks a version is in the documents that were put to it, a legal hold or a
 //! retention. Bypassing a governance retention is not offered: both modes are refused alike, and
 //! differ only in what may replace them.
 
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
-use crate::store::error::{ErrorKind, StoreError, StoreResult};
+use crate::store::error::{StoreError, StoreResult};
 use crate::store::model::documents;
 use crate::store::model::refusal;
-use crate::store::model::state::Documents;
-use crate::store::types::DocumentKind;
+use crate::store::model::state::{BucketInfo, Documents};
+use crate::store::model::xml::Element;
+use crate::store::types::{DocumentKind, ObjectLock};
+
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+const DAYS_A_YEAR: u32 = 365;
+const NAMESPACE: &str = "xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\"";
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Mode {
@@ -25,6 +30,109 @@ enum Mode {
 struct Retention {
     mode: Mode,
     until: SystemTime,
+}
+
+/// What a bucket gives to every new version.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct DefaultRetention {
+    mode: Mode,
+    days: u32,
+}
+
+impl Mode {
+    fn named(name: Option<&str>) -> Option<Self> {
+        match name {
+            Some("GOVERNANCE") => Some(Self::Governance),
+            Some("COMPLIANCE") => Some(Self::Compliance),
+            _ => None,
+        }
+    }
+
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Governance => "GOVERNANCE",
+            Self::Compliance => "COMPLIANCE",
+        }
+    }
+}
+
+/// What an object lock configuration gives to new versions, if it does; S3 refuses it where it
+/// makes no sense.
+pub(super) fn default_retention(text: &str) -> StoreResult<Option<DefaultRetention>> {
+    let root = Element::parse(text).ok_or_else(refusal::malformed_document)?;
+    if root.text_of("ObjectLockEnabled") != Some("Enabled") {
+        return Err(refusal::malformed_document());
+    }
+    let Some(rule) = root.child("Rule") else { return Ok(None) };
+    let default = rule.child("DefaultRetention").ok_or_else(refusal::malformed_document)?;
+    let mode = Mode::named(default.text_of("Mode")).ok_or_else(refusal::malformed_document)?;
+    let (number, unit_days) = match (default.text_of("Days"), default.text_of("Years")) {
+        (Some(days), None) => (days, 1),
+        (None, Some(years)) => (years, DAYS_A_YEAR),
+        _ => return Err(refusal::malformed_document()),
+    };
+    match number.parse::<u32>().map_err(|_| refusal::malformed_document())? {
+        0 => Err(refusal::invalid_argument(
+            "Default retention period must be a positive integer value",
+        )),
+        number => Ok(Some(DefaultRetention { mode, days: number.saturating_mul(unit_days) })),
+    }
+}
+
+/// The documents of a new version that is written with this lock.
+pub(super) fn plan_documents(asked: &ObjectLock, now: SystemTime) -> StoreResult<Documents> {
+    let mut documents = Documents::new();
+    if let Some((mode, until)) = &asked.retention {
+        let mode = Mode::named(Some(mode))
+            .ok_or_else(|| refusal::invalid_argument("Unknown wormMode directive"))?;
+        if *until <= now {
+            return Err(date_is_past());
+        }
+        documents.insert(DocumentKind::Retention, retention_text(mode, *until));
+    }
+    if let Some(is_held) = asked.legal_hold {
+        let status = if is_held { "ON" } else { "OFF" };
+        let text = format!("<LegalHold {NAMESPACE}><Status>{status}</Status></LegalHold>");
+        documents.insert(DocumentKind::LegalHold, text);
+    }
+    Ok(documents)
+}
+
+/// Fails where a version asks for a lock that its bucket can't give.
+pub(super) fn check_lockable(bucket: &BucketInfo, asked: &Documents) -> StoreResult<()> {
+    if bucket.object_lock || asked.is_empty() { Ok(()) } else { Err(no_lock_in_bucket()) }
+}
+
+/// Gives a new version what its bucket gives to all that bring no retention of their own.
+pub(super) fn complete(
+    bucket: &BucketInfo,
+    documents: &mut Documents,
+    written: SystemTime,
+) -> StoreResult<()> {
+    check_lockable(bucket, documents)?;
+    let configured = bucket.documents.get(&DocumentKind::ObjectLock);
+    let default = configured.map(|text| default_retention(text)).transpose()?.flatten();
+    if let Some(DefaultRetention { mode, days }) = default {
+        let until = || retention_text(mode, written + DAY * days);
+        documents.entry(DocumentKind::Retention).or_insert_with(until);
+    }
+    Ok(())
+}
+
+fn retention_text(mode: Mode, until: SystemTime) -> String {
+    let until = OffsetDateTime::from(until).format(&Rfc3339).unwrap_or_default();
+    format!(
+        "<Retention {NAMESPACE}><Mode>{}</Mode><RetainUntilDate>{until}</RetainUntilDate></Retention>",
+        mode.as_str()
+    )
+}
+
+pub(super) fn no_lock_in_bucket() -> StoreError {
+    refusal::invalid_request("Bucket is missing Object Lock Configuration")
+}
+
+fn date_is_past() -> StoreError {
+    refusal::invalid_argument("The retain until date must be in the future!")
 }
 
 /// Fails with `AccessDenied` while a version with these documents must be kept.
@@ -51,9 +159,7 @@ pub(super) fn check_document(
         DocumentKind::Retention => {
             let asked = retention_of(text)?;
             if asked.until <= now {
-                return Err(refusal::invalid_argument(
-                    "The retain until date must be in the future!",
-                ));
+                return Err(date_is_past());
             }
             match standing_retention(documents, now) {
                 Some(standing) if is_loosened(standing, asked) => Err(access_denied()),
@@ -84,11 +190,8 @@ fn is_hold(text: &str) -> StoreResult<bool> {
 }
 
 fn retention_of(text: &str) -> StoreResult<Retention> {
-    let mode = match documents::text_of(text, "Mode").as_deref() {
-        Some("GOVERNANCE") => Mode::Governance,
-        Some("COMPLIANCE") => Mode::Compliance,
-        _ => return Err(refusal::malformed_xml("A retention has a mode")),
-    };
+    let mode = Mode::named(documents::text_of(text, "Mode").as_deref())
+        .ok_or_else(|| refusal::malformed_xml("A retention has a mode"))?;
     let date = documents::text_of(text, "RetainUntilDate");
     let date = date.and_then(|date| OffsetDateTime::parse(&date, &Rfc3339).ok());
     let until = date.ok_or_else(|| refusal::malformed_xml("A retention has a date"))?;
@@ -96,14 +199,13 @@ fn retention_of(text: &str) -> StoreResult<Retention> {
 }
 
 fn access_denied() -> StoreError {
-    let message = "Access Denied because object protected by object lock.";
-    StoreError::new(ErrorKind::Forbidden, "AccessDenied", message)
+    refusal::access_denied("Access Denied because object protected by object lock.")
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::time::Duration;
+    use crate::store::error::ErrorKind;
 
     fn at(seconds: u64) -> SystemTime {
         SystemTime::UNIX_EPOCH + Duration::from_secs(seconds)

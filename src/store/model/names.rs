@@ -55,6 +55,23 @@ fn is_bucket_name(name: &str) -> bool {
         && !RESERVED_SUFFIXES.iter().any(|suffix| name.ends_with(suffix))
 }
 
+/// Checks the name of a region; the model's own is one, whatever it is.
+pub(super) fn check_region(region: &str, own: &str) -> StoreResult<()> {
+    if region == own || is_region(region) {
+        return Ok(());
+    }
+    let message = format!("The specified location-constraint is not valid: {region}");
+    Err(StoreError::new(ErrorKind::Invalid, "InvalidLocationConstraint", message))
+}
+
+/// Such as `eu-west-1` and `us-gov-east-1`: words, and a number at the end.
+fn is_region(region: &str) -> bool {
+    let mut words = region.rsplit('-');
+    let is_number = |word: &str| word.len() == 1 && word.bytes().all(|byte| byte.is_ascii_digit());
+    let is_word = |word: &str| word.len() > 1 && word.bytes().all(|byte| byte.is_ascii_lowercase());
+    words.next().is_some_and(is_number) && words.clone().count() >= 2 && words.all(is_word)
+}
+
 pub(super) fn check_key(key: &str) -> StoreResult<()> {
     match key.len() {
         0 => Err(refusal::invalid_argument("The key must not be empty")),
@@ -110,13 +127,15 @@ pub(super) fn check_tags(tags: &Tags) -> StoreResult<()> {
         let message = format!("Object tags cannot be greater than {TAGS_MAX}");
         return Err(StoreError::new(ErrorKind::Invalid, "BadRequest", message));
     }
-    match tags.iter().find(|(key, value)| !is_tag(key, value)) {
-        None => Ok(()),
-        Some((key, _)) => {
-            let message = format!("The tag you provided is not valid: {key}");
-            Err(StoreError::new(ErrorKind::Invalid, "InvalidTag", message))
-        }
+    tags.iter().try_for_each(|(key, value)| check_tag(key, value))
+}
+
+pub(super) fn check_tag(key: &str, value: &str) -> StoreResult<()> {
+    if is_tag(key, value) {
+        return Ok(());
     }
+    let message = format!("The tag you provided is not valid: {key}");
+    Err(StoreError::new(ErrorKind::Invalid, "InvalidTag", message))
 }
 
 fn is_tag(key: &str, value: &str) -> bool {
@@ -142,6 +161,17 @@ mod tests {
         let bad = ["ab", "Abc", "a_b", "-abc", "abc-", ".abc", "a..b", "10.0.0.1", "xn--abc", ""];
         for bad in bad.into_iter().chain(["a--x-s3", &"a".repeat(64)]) {
             assert!(!is_bucket_name(bad), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_region_is_words_and_a_number() {
+        for good in ["eu-west-1", "us-gov-east-1", "ap-southeast-5", "here"] {
+            assert!(check_region(good, "here").is_ok(), "{good}");
+        }
+        for bad in ["", "mars", "eu-west", "EU-West-1", "eu_west_1", "-west-1", "eu--1", "1"] {
+            let error = check_region(bad, "here").unwrap_err();
+            assert_eq!(error.code, "InvalidLocationConstraint", "{bad}");
         }
     }
 

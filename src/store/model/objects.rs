@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use crate::store::error::StoreResult;
+use crate::store::model::acl;
 use crate::store::model::conditions;
 use crate::store::model::lock;
 use crate::store::model::state::{
@@ -26,8 +27,10 @@ pub(super) struct NewObject {
 }
 
 /// Plans a write; answers the version id that the caller is told.
-pub(super) fn plan_put(state: &State, new: NewObject) -> StoreResult<(Change, Option<String>)> {
+pub(super) fn plan_put(state: &State, mut new: NewObject) -> StoreResult<(Change, Option<String>)> {
     let bucket = state.bucket(&new.name.bucket)?;
+    acl::check_allowed(&bucket.info, &new.object.acl)?;
+    lock::complete(&bucket.info, &mut new.object.documents, new.last_modified)?;
     conditions::check_write(&new.conditions, bucket.current_etag(&new.name.key), &new.name.key)?;
     let id = (bucket.info.versioning == Versioning::Enabled).then_some(new.fresh_id);
     let version = Version {

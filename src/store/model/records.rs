@@ -65,6 +65,8 @@ pub(super) struct UploadRecord {
     attributes: AttributesRecord,
     tags: Tags,
     acl: AclRecord,
+    #[serde(default)]
+    documents: BTreeMap<String, String>,
     /// Algorithm and type.
     checksum: Option<(String, String)>,
 }
@@ -261,6 +263,7 @@ impl From<&UploadInfo> for UploadRecord {
             attributes: AttributesRecord::from(&info.attributes),
             tags: info.tags.clone(),
             acl: AclRecord::from(&info.acl),
+            documents: document_records(&info.documents),
             checksum: info.checksum.map(|(algorithm, kind)| {
                 (algorithm.as_str().to_owned(), type_name(kind).to_owned())
             }),
@@ -283,6 +286,7 @@ impl UploadRecord {
             attributes: self.attributes.into(),
             tags: self.tags,
             acl: self.acl.into_acl()?,
+            documents: documents_of(self.documents)?,
             checksum: checksum.transpose()?,
         })
     }

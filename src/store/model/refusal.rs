@@ -64,6 +64,18 @@ pub(super) fn malformed_xml(message: impl Into<String>) -> StoreError {
     StoreError::new(ErrorKind::Invalid, "MalformedXML", message)
 }
 
+/// S3's one sentence for a document that is not what it should be.
+pub(super) fn malformed_document() -> StoreError {
+    malformed_xml(
+        "The XML you provided was not well-formed or did not validate against our published schema",
+    )
+}
+
+/// A bucket or object of somebody else, or one that must be kept.
+pub(super) fn access_denied(message: impl Into<String>) -> StoreError {
+    StoreError::new(ErrorKind::Forbidden, "AccessDenied", message)
+}
+
 /// A bucket with object lock can't stop keeping what is replaced.
 pub(super) fn versioning_is_locked() -> StoreError {
     let message = "An Object Lock configuration is present on this bucket, so the versioning state cannot be changed.";

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use crate::store::error::{ErrorKind, StoreError, StoreResult};
+use crate::store::model::access;
 use crate::store::model::acl;
 use crate::store::model::documents;
 use crate::store::model::lock;
@@ -16,12 +17,13 @@ use crate::store::model::state::{
     BucketInfo, Change, Documents, Found, ObjectName, State, StoredObject, Update, Versioning,
     whole_seconds,
 };
-use crate::store::types::{
-    Acl, Bucket, CannedAcl, CreateBucket, DocumentKind, Owner, Resource, Tags,
-};
+use crate::store::model::xml::Element;
+use crate::store::types::{Acl, Bucket, CreateBucket, DocumentKind, Owner, Resource, Tags};
 
-pub(super) fn list_buckets(state: &State) -> Vec<Bucket> {
-    let listed = state.buckets.iter().map(|(name, bucket)| Bucket {
+/// The buckets of one account.
+pub(super) fn list_buckets(state: &State, account: &Owner) -> Vec<Bucket> {
+    let own = state.buckets.iter().filter(|(_, bucket)| access::is_own(&bucket.info.acl, account));
+    let listed = own.map(|(name, bucket)| Bucket {
         name: name.clone(),
         created: Some(bucket.info.created),
         region: Some(bucket.info.region.clone()),
@@ -37,14 +39,13 @@ pub(super) fn plan_create_bucket(
     (region, now): (&str, SystemTime),
 ) -> StoreResult<Change> {
     names::check_bucket_name(name)?;
-    if state.buckets.contains_key(name) {
-        let message = "The bucket you tried to create already exists, and you own it.";
-        return Err(StoreError::new(ErrorKind::Exists, "BucketAlreadyOwnedByYou", message));
-    }
+    let asked = options.region.as_deref().unwrap_or(region);
+    names::check_region(asked, region)?;
+    check_free(state, name, owner)?;
     let mut info = BucketInfo {
         created: whole_seconds(now),
-        region: options.region.unwrap_or_else(|| region.to_owned()),
-        acl: acl::expand(options.acl.unwrap_or(CannedAcl::Private), owner),
+        region: asked.to_owned(),
+        acl: acl::plan_new(options.acl, options.grants, owner)?,
         object_lock: options.object_lock,
         versioning: Versioning::Never,
         documents: Documents::new(),
@@ -58,6 +59,22 @@ pub(super) fn plan_create_bucket(
         info.versioning = Versioning::Enabled;
     }
     Ok(change_of_bucket(name, info))
+}
+
+/// The names of buckets are everybody's.
+fn check_free(state: &State, name: &str, owner: &Owner) -> StoreResult<()> {
+    let (code, message) = match state.buckets.get(name) {
+        None => return Ok(()),
+        Some(bucket) if access::is_own(&bucket.info.acl, owner) => (
+            "BucketAlreadyOwnedByYou",
+            "The bucket you tried to create already exists, and you own it.",
+        ),
+        Some(_) => (
+            "BucketAlreadyExists",
+            "The requested bucket name is not available. The bucket namespace is shared by all users of the system. Select a different name and try again.",
+        ),
+    };
+    Err(StoreError::new(ErrorKind::Exists, code, message))
 }
 
 pub(super) fn plan_delete_bucket(state: &State, name: &str) -> StoreResult<Change> {
@@ -76,6 +93,7 @@ pub(super) fn get_acl(state: &State, resource: &Resource) -> StoreResult<Acl> {
 }
 
 pub(super) fn plan_put_acl(state: &State, resource: &Resource, acl: Acl) -> StoreResult<Change> {
+    acl::check_allowed(&state.bucket(resource.bucket_name())?.info, &acl)?;
     match resource {
         Resource::Bucket { bucket } => amend_bucket(state, bucket, |info| info.acl = acl),
         Resource::Object { .. } => amend_object(state, resource, |object| object.acl = acl),
@@ -128,12 +146,14 @@ pub(super) fn plan_put_document(
                 info.documents.insert(kind, text);
             })
         }
-        Resource::Bucket { bucket: name } => amend_bucket(state, name, |info| {
-            info.documents.insert(kind, text);
-        }),
-        Resource::Object { .. } if !bucket.info.object_lock => {
-            Err(refusal::invalid_request("Bucket is missing Object Lock Configuration"))
+        Resource::Bucket { bucket: name } => {
+            check_against(state, &bucket.info, kind, &text)?;
+            amend_bucket(state, name, |info| {
+                info.object_lock |= kind == DocumentKind::ObjectLock;
+                info.documents.insert(kind, text);
+            })
         }
+        Resource::Object { .. } if !bucket.info.object_lock => Err(lock::no_lock_in_bucket()),
         Resource::Object { .. } => {
             let (name, found) = find(state, resource)?;
             lock::check_document(&found.object.documents, kind, &text, now)?;
@@ -141,6 +161,33 @@ pub(super) fn plan_put_document(
                 object.documents.insert(kind, text);
             }))
         }
+    }
+}
+
+/// Checks a configuration of a bucket against what else there is.
+fn check_against(
+    state: &State,
+    bucket: &BucketInfo,
+    kind: DocumentKind,
+    text: &str,
+) -> StoreResult<()> {
+    match kind {
+        DocumentKind::ObjectLock if bucket.versioning != Versioning::Enabled => {
+            let message =
+                "Versioning must be 'Enabled' on the bucket to apply a Object Lock configuration";
+            Err(StoreError::new(ErrorKind::Invalid, "InvalidBucketState", message))
+        }
+        DocumentKind::Logging => {
+            let enabled =
+                Element::parse(text).and_then(|root| root.child("LoggingEnabled").cloned());
+            let target = enabled.as_ref().and_then(|enabled| enabled.text_of("TargetBucket"));
+            if target.is_none_or(|target| state.buckets.contains_key(target)) {
+                return Ok(());
+            }
+            let message = "The target bucket for logging does not exist";
+            Err(StoreError::new(ErrorKind::Invalid, "InvalidTargetBucketForLogging", message))
+        }
+        _ => Ok(()),
     }
 }
 

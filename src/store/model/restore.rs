@@ -10,7 +10,13 @@ use crate::store::model::refusal;
 use crate::store::model::state::StoredObject;
 use crate::store::types::{Restore, RestoreObject};
 
-const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+/// How long things take.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Pace {
+    /// From asking for a restore to having it.
+    pub(super) restore: Duration,
+    pub(super) day: Duration,
+}
 
 /// A restore that was asked for.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -50,7 +56,7 @@ pub(super) fn plan_restore(
     object: &StoredObject,
     asked: &RestoreObject,
     now: SystemTime,
-    duration: Duration,
+    pace: Pace,
 ) -> StoreResult<Restoration> {
     if asked.days == 0 {
         return Err(refusal::invalid_argument("Days must be a positive number"));
@@ -68,9 +74,9 @@ pub(super) fn plan_restore(
             return Err(StoreError::new(ErrorKind::Conflict, "RestoreAlreadyInProgress", message));
         }
         Some((restoration, Some(Restore::Until(_)))) => restoration.ready,
-        Some((_, None)) | None => now + duration,
+        Some((_, None)) | None => now + pace.restore,
     };
-    Ok(Restoration { ready, until: ready.max(now) + DAY * asked.days })
+    Ok(Restoration { ready, until: ready.max(now) + pace.day * asked.days })
 }
 
 fn check_tier(class: Option<&str>, tier: Option<&str>) -> StoreResult<()> {
@@ -87,7 +93,8 @@ fn check_tier(class: Option<&str>, tier: Option<&str>) -> StoreResult<()> {
 mod tests {
     use super::*;
 
-    const RESTORE_DURATION: Duration = Duration::from_secs(2);
+    const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+    const PACE: Pace = Pace { restore: Duration::from_secs(2), day: DAY };
 
     fn at(seconds: u64) -> SystemTime {
         SystemTime::UNIX_EPOCH + Duration::from_secs(seconds)
@@ -106,8 +113,7 @@ mod tests {
 
     #[test]
     fn a_restoration_is_ongoing_then_there_then_gone() {
-        let restoration =
-            plan_restore(&object("GLACIER", None), &days(1), at(10), RESTORE_DURATION).unwrap();
+        let restoration = plan_restore(&object("GLACIER", None), &days(1), at(10), PACE).unwrap();
         let until = at(12) + DAY;
         assert_eq!(restoration.seen_at(at(11)), Some(Restore::Ongoing));
         assert_eq!(restoration.seen_at(at(12)), Some(Restore::Until(until)));
@@ -122,9 +128,9 @@ mod tests {
     fn a_second_restore_waits_for_the_first_and_then_extends_it() {
         let first = Restoration { ready: at(12), until: at(12) + DAY };
         let object = object("DEEP_ARCHIVE", Some(first));
-        let early = plan_restore(&object, &days(1), at(11), RESTORE_DURATION).unwrap_err();
+        let early = plan_restore(&object, &days(1), at(11), PACE).unwrap_err();
         assert_eq!((early.kind, &*early.code), (ErrorKind::Conflict, "RestoreAlreadyInProgress"));
-        let longer = plan_restore(&object, &days(3), at(100), RESTORE_DURATION).unwrap();
+        let longer = plan_restore(&object, &days(3), at(100), PACE).unwrap();
         assert_eq!(longer, Restoration { ready: at(12), until: at(100) + DAY * 3 });
     }
 
@@ -133,7 +139,7 @@ mod tests {
         for class in ["STANDARD_IA", "GLACIER_IR"] {
             let object = object(class, None);
             assert!(check_readable(&object, at(0)).is_ok());
-            let error = plan_restore(&object, &days(1), at(0), RESTORE_DURATION).unwrap_err();
+            let error = plan_restore(&object, &days(1), at(0), PACE).unwrap_err();
             assert_eq!((error.kind, &*error.code), (ErrorKind::Invalid, "InvalidObjectState"));
         }
     }
@@ -141,11 +147,11 @@ mod tests {
     #[test]
     fn days_and_tier_must_make_sense() {
         let glacier = object("GLACIER", None);
-        assert!(plan_restore(&glacier, &days(0), at(0), RESTORE_DURATION).is_err());
+        assert!(plan_restore(&glacier, &days(0), at(0), PACE).is_err());
         let tier = |tier: &str| RestoreObject { days: 1, tier: Some(tier.to_owned()) };
-        assert!(plan_restore(&glacier, &tier("Expedited"), at(0), RESTORE_DURATION).is_ok());
-        assert!(plan_restore(&glacier, &tier("Teleport"), at(0), RESTORE_DURATION).is_err());
+        assert!(plan_restore(&glacier, &tier("Expedited"), at(0), PACE).is_ok());
+        assert!(plan_restore(&glacier, &tier("Teleport"), at(0), PACE).is_err());
         let deep = object("DEEP_ARCHIVE", None);
-        assert!(plan_restore(&deep, &tier("Expedited"), at(0), RESTORE_DURATION).is_err());
+        assert!(plan_restore(&deep, &tier("Expedited"), at(0), PACE).is_err());
     }
 }

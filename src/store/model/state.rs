@@ -112,6 +112,8 @@ pub(super) struct UploadInfo {
     pub(super) attributes: ObjectAttributes,
     pub(super) tags: Tags,
     pub(super) acl: Acl,
+    /// What is to lock the object.
+    pub(super) documents: Documents,
     pub(super) checksum: Option<(ChecksumAlgorithm, ChecksumType)>,
 }
 
@@ -437,6 +439,7 @@ mod fixtures {
                 attributes: ObjectAttributes::default(),
                 tags: Tags::new(),
                 acl: Acl::default(),
+                documents: Documents::new(),
                 checksum: None,
             };
             Self { info: Arc::new(info), parts: BTreeMap::new() }

@@ -1,5 +1,7 @@
 //! What is peculiar to the model: lives on a directory, shared bytes, its own time.
 
+mod over_time;
+
 use super::*;
 use std::collections::HashSet;
 use std::time::SystemTime;
@@ -123,8 +125,8 @@ async fn an_object_survives_a_restart_with_all_that_belongs_to_it() {
         tags: Some(tags.clone()),
         acl: Some(crate::store::types::CannedAcl::PublicRead),
         checksum: Some(checksum.clone()),
-        checksum_algorithm: None,
         conditions: Conditions::absent(),
+        ..WriteOptions::default()
     };
     let written = model.put_object(BUCKET, "k", body("123456789"), write).await.unwrap();
     let object = Resource::object(BUCKET, "k");

@@ -4,9 +4,11 @@ use std::sync::Arc;
 
 use crate::store::error::StoreResult;
 use crate::store::model::Model;
+use crate::store::model::acl;
 use crate::store::model::blobs;
 use crate::store::model::digest;
 use crate::store::model::engine::Scope;
+use crate::store::model::lock;
 use crate::store::model::multipart;
 use crate::store::model::names;
 use crate::store::model::objects::{self, NewObject};
@@ -29,15 +31,16 @@ impl Model {
     ) -> StoreResult<String> {
         names::check_key(&object.key)?;
         multipart::check_checksum_type(options.checksum)?;
-        let write = options.write;
-        let prepared = self.prepare(write.attributes, write.tags, write.acl)?;
-        let info = Some(Arc::new(UploadInfo { checksum: options.checksum, ..prepared }));
+        let prepared = self.prepare(options.write)?;
+        let info = Arc::new(UploadInfo { checksum: options.checksum, ..prepared });
         let upload = writes::fresh_upload_id(self.clock.wall());
         let scope = Scope::object(&object);
         let name = UploadName { object, upload: upload.clone() };
         let decide = move |state: &State| {
-            state.bucket(&name.object.bucket)?;
-            Ok((vec![Update::Upload { name, info }], upload))
+            let bucket = state.bucket(&name.object.bucket)?;
+            acl::check_allowed(&bucket.info, &info.acl)?;
+            lock::check_lockable(&bucket.info, &info.documents)?;
+            Ok((vec![Update::Upload { name, info: Some(info) }], upload))
         };
         self.engine.change(scope, decide).await
     }

@@ -15,16 +15,15 @@ use crate::store::model::blobs::{self, Segment};
 use crate::store::model::conditions;
 use crate::store::model::digest::{self, Digests};
 use crate::store::model::engine::Scope;
+use crate::store::model::lock;
 use crate::store::model::names::{self, STANDARD};
 use crate::store::model::objects::{self, NewObject};
 use crate::store::model::refusal;
 use crate::store::model::restore;
-use crate::store::model::state::{
-    Documents, Found, ObjectName, StoredObject, UploadInfo, whole_seconds,
-};
+use crate::store::model::state::{Found, ObjectName, StoredObject, UploadInfo, whole_seconds};
 use crate::store::types::{
-    CannedAcl, Checksum, ChecksumAlgorithm, CopyObject, CopySource, ObjectAttributes, Payload,
-    WriteOptions, Written,
+    Checksum, ChecksumAlgorithm, CopyObject, CopySource, ObjectAttributes, Payload, WriteOptions,
+    Written,
 };
 
 /// What S3 calls the type of an object that came without one.
@@ -39,12 +38,13 @@ impl Model {
         options: WriteOptions,
     ) -> StoreResult<Written> {
         names::check_key(&name.key)?;
-        let prepared = self.prepare(options.attributes, options.tags, options.acl)?;
-        self.engine.read(|state| state.bucket(&name.bucket).map(drop))?;
-        let algorithm = options.checksum.as_ref().map(|checksum| checksum.algorithm);
+        let (expected, conditions) = (options.checksum.clone(), options.conditions.clone());
+        let algorithm = expected.as_ref().map(|checksum| checksum.algorithm);
         let algorithm = algorithm.or(options.checksum_algorithm);
+        let prepared = self.prepare(options)?;
+        self.engine.read(|state| state.bucket(&name.bucket).map(drop))?;
         let received = self.place.receive(payload, algorithm).await?;
-        check_checksum(options.checksum.as_ref(), &received.digests)?;
+        check_checksum(expected.as_ref(), &received.digests)?;
         let object = StoredObject {
             size: received.bytes,
             etag: digest::etag_of(&received.digests.md5),
@@ -53,7 +53,6 @@ impl Model {
             ..object_of(prepared)
         };
         let last_modified = whole_seconds(self.clock.wall());
-        let conditions = options.conditions;
         self.write(NewObject { name, object, last_modified, conditions, fresh_id: fresh_id() })
             .await
     }
@@ -75,7 +74,14 @@ impl Model {
         attributes.storage_class = options.storage_class;
         attributes.encryption = options.encryption;
         let tags = options.replace_tags.unwrap_or_else(|| found.object.tags.clone());
-        let prepared = self.prepare(attributes, Some(tags), options.acl)?;
+        let prepared = self.prepare(WriteOptions {
+            attributes,
+            tags: Some(tags),
+            acl: options.acl,
+            grants: options.grants,
+            lock: options.lock,
+            ..WriteOptions::default()
+        })?;
         let digests = self.digest_copy(&found, options.checksum_algorithm).await?;
         let object = StoredObject {
             size: found.object.size,
@@ -103,22 +109,20 @@ impl Model {
     }
 
     /// Checks and completes what rides along with an object; the form that uploads keep it in.
-    pub(super) fn prepare(
-        &self,
-        mut attributes: ObjectAttributes,
-        tags: Option<crate::store::types::Tags>,
-        acl: Option<CannedAcl>,
-    ) -> StoreResult<UploadInfo> {
+    pub(super) fn prepare(&self, options: WriteOptions) -> StoreResult<UploadInfo> {
+        let mut attributes = options.attributes;
         names::check_attributes(&attributes)?;
-        let tags = tags.unwrap_or_default();
+        let tags = options.tags.unwrap_or_default();
         names::check_tags(&tags)?;
         attributes.storage_class = attributes.storage_class.filter(|class| class != STANDARD);
         attributes.content_type.get_or_insert_with(|| CONTENT_TYPE_DEFAULT.to_owned());
+        let now = self.clock.wall();
         Ok(UploadInfo {
-            started: whole_seconds(self.clock.wall()),
+            started: whole_seconds(now),
             attributes,
             tags,
-            acl: acl::expand(acl.unwrap_or(CannedAcl::Private), &self.options.owner),
+            acl: acl::plan_new(options.acl, options.grants, &self.options.owner)?,
+            documents: lock::plan_documents(&options.lock, now)?,
             checksum: None,
         })
     }
@@ -181,7 +185,7 @@ pub(super) fn object_of(prepared: UploadInfo) -> StoredObject {
         parts: None,
         tags: prepared.tags,
         acl: prepared.acl,
-        documents: Documents::new(),
+        documents: prepared.documents,
         restoration: None,
         segments: Arc::from([]),
     }

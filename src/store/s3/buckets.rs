@@ -7,6 +7,8 @@ use aws_sdk_s3::types;
 use crate::store::error::{ErrorKind, StoreResult};
 use crate::store::s3::connection::{Connection, Work};
 use crate::store::s3::convert::time;
+use crate::store::s3::regions::is_region_name;
+use crate::store::s3::requests::{Extra, grant_headers};
 use crate::store::types::{Bucket, CreateBucket, ListObjects};
 
 /// The one region that S3 does not want to be told of when a bucket is created.
@@ -17,14 +19,26 @@ impl Connection {
         let mut buckets = Vec::new();
         let mut continuation = None;
         loop {
-            let after = continuation.take();
+            let after: Option<String> = continuation.take();
             let page: ListBucketsOutput = self
-                .call_account(|client| client.list_buckets().set_continuation_token(after).send())
+                .call_account(|client| {
+                    client.list_buckets().set_continuation_token(after.clone()).send()
+                })
                 .await?;
             buckets.extend(page.buckets.into_iter().flatten().map(bucket_from));
+            self.learn_regions(&buckets);
             continuation = page.continuation_token.filter(|token| !token.is_empty());
             if continuation.is_none() {
                 return Ok(buckets);
+            }
+        }
+    }
+
+    /// Where the list says where its buckets are, no request has to find out.
+    fn learn_regions(&self, buckets: &[Bucket]) {
+        for Bucket { name, region, .. } in buckets {
+            if let Some(region) = region.as_deref().filter(|region| is_region_name(region)) {
+                self.learn_region(name, region);
             }
         }
     }
@@ -37,6 +51,7 @@ impl Connection {
         let region = options.region.as_deref().unwrap_or(self.region());
         let acl = options.acl.map(|acl| types::BucketCannedAcl::from(acl.as_str()));
         let lock = options.object_lock.then_some(true);
+        let extra = Extra::with_headers(grant_headers(&options.grants));
         // The request goes to the region that the bucket is to be in.
         self.learn_region(bucket, region);
         let created = self
@@ -48,6 +63,8 @@ impl Connection {
                     .set_acl(acl.clone())
                     .set_object_lock_enabled_for_bucket(lock)
                     .set_create_bucket_configuration(location)
+                    .customize()
+                    .map_request(extra.mapper())
                     .send()
             })
             .await;

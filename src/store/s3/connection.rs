@@ -6,17 +6,17 @@
 
 use std::collections::HashMap;
 use std::error::Error;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use aws_sdk_s3::Client;
-use aws_sdk_s3::config::Region;
 use aws_sdk_s3::config::http::HttpResponse;
+use aws_sdk_s3::config::{IdentityCache, Region};
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 
 use crate::store::error::{StoreError, StoreResult};
 use crate::store::s3::attempts;
-use crate::store::s3::errors::{read_error, refusal_of, without_success};
+use crate::store::s3::errors::{Refusal, may_be_expired, read_error, refusal_of, without_success};
 use crate::store::s3::probes::Probes;
 use crate::store::s3::regions::{BucketRegions, plan_redirect};
 
@@ -63,29 +63,60 @@ pub(super) fn plan_limits(work: Work, basis: Limits) -> Limits {
     }
 }
 
+/// Whether asking for credentials again can bring others.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Renewal {
+    Possible,
+    /// They were given once and for all, or there are none.
+    Pointless,
+}
+
 /// The SDK's clients, one for each region in use, and what is known of buckets.
 pub(super) struct Connection {
-    home: Client,
+    clients: Mutex<Clients>,
     region: String,
     /// Named in errors.
     endpoint: String,
     basis: Limits,
-    elsewhere: Mutex<HashMap<String, Client>>,
-    buckets: BucketRegions,
+    renewal: Renewal,
+    buckets: Arc<BucketRegions>,
     probes: Probes,
 }
 
+/// The clients as they are now: all anew once their credentials had to be asked for again.
+struct Clients {
+    home: Client,
+    elsewhere: HashMap<String, Client>,
+    /// How often credentials had to be asked for again.
+    renewals: u64,
+}
+
+/// A client, and how often credentials had been renewed when it was made.
+struct Sender {
+    client: Client,
+    renewals: u64,
+}
+
 impl Connection {
-    pub(super) fn new(home: Client, region: String, endpoint: String, basis: Limits) -> Self {
-        let elsewhere = Mutex::new(HashMap::new());
-        let (buckets, probes) = (BucketRegions::new(), Probes::new());
-        Self { home, region, endpoint, basis, elsewhere, buckets, probes }
+    pub(super) fn new(
+        home: Client,
+        region: String,
+        endpoint: String,
+        basis: Limits,
+        renewal: Renewal,
+    ) -> Self {
+        let clients = Mutex::new(Clients { home, elsewhere: HashMap::new(), renewals: 0 });
+        let (buckets, probes) = (Arc::new(BucketRegions::new()), Probes::new());
+        Self { clients, region, endpoint, basis, renewal, buckets, probes }
     }
 
-    /// The same clients with another limit for an operation.
+    /// The same clients, and what is known of buckets, with another limit for an operation.
     pub(super) fn with_operation_limit(&self, operation: Duration) -> Self {
         let basis = Limits { operation, ..self.basis };
-        Self::new(self.home.clone(), self.region.clone(), self.endpoint.clone(), basis)
+        let home = self.client_in(&self.region);
+        let (region, endpoint) = (self.region.clone(), self.endpoint.clone());
+        let fresh = Self::new(home, region, endpoint, basis, self.renewal);
+        Self { buckets: Arc::clone(&self.buckets), ..fresh }
     }
 
     pub(super) fn probes(&self) -> &Probes {
@@ -117,22 +148,46 @@ impl Connection {
 
     /// The client for a region. All share connections, credentials and retry policy.
     pub(super) fn client_in(&self, region: &str) -> Client {
+        self.sender_in(region).client
+    }
+
+    fn sender_in(&self, region: &str) -> Sender {
+        let mut clients = self.clients();
+        let Clients { home, elsewhere, renewals } = &mut *clients;
         if region == self.region {
-            return self.home.clone();
+            return Sender { client: home.clone(), renewals: *renewals };
         }
-        let mut elsewhere = self.elsewhere.lock().unwrap_or_else(PoisonError::into_inner);
         if elsewhere.len() >= REGIONS_MAX && !elsewhere.contains_key(region) {
             elsewhere.clear();
         }
         let client = elsewhere.entry(region.to_owned()).or_insert_with(|| {
             let region = Region::new(region.to_owned());
-            Client::from_conf(self.home.config().to_builder().region(region).build())
+            Client::from_conf(home.config().to_builder().region(region).build())
         });
-        client.clone()
+        Sender { client: client.clone(), renewals: *renewals }
+    }
+
+    /// Has credentials asked for anew, unless somebody else has since `sender` was made: many
+    /// requests find out at once that a token is over.
+    fn renew_credentials(&self, sender: &Sender) {
+        let mut clients = self.clients();
+        if clients.renewals != sender.renewals {
+            return;
+        }
+        let fresh = clients.home.config().to_builder();
+        let fresh = fresh.identity_cache(IdentityCache::lazy().build());
+        let renewals = clients.renewals + 1;
+        *clients =
+            Clients { home: Client::from_conf(fresh.build()), elsewhere: HashMap::new(), renewals };
+        tracing::info!("S3 takes the credentials no more: they are asked for again");
+    }
+
+    fn clients(&self) -> MutexGuard<'_, Clients> {
+        self.clients.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Sends a request on a bucket within the time that `work` may take, and once more where S3
-    /// says that the bucket is in another region.
+    /// says that the bucket is in another region or that the credentials' time is over.
     pub(super) async fn call<O, E, F>(
         &self,
         bucket: &str,
@@ -145,7 +200,7 @@ impl Connection {
     {
         let region = self.region_of(bucket);
         let request = async {
-            let error = match send(self.client_in(&region)).await {
+            let error = match self.send_renewing(&region, &send).await {
                 Ok(output) => return Ok(output),
                 Err(error) => error,
             };
@@ -155,22 +210,47 @@ impl Connection {
             };
             tracing::debug!(bucket, region, "bucket is in another region");
             self.buckets.learn(bucket, &region);
-            send(self.client_in(&region)).await.map_err(|error| self.read(&error))
+            self.send_renewing(&region, &send).await.map_err(|error| self.read(&error))
         };
         self.within(work, request).await
     }
 
     /// Sends a request that belongs to no bucket.
-    pub(super) async fn call_account<O, E, F>(
-        &self,
-        send: impl FnOnce(Client) -> F,
-    ) -> StoreResult<O>
+    pub(super) async fn call_account<O, E, F>(&self, send: impl Fn(Client) -> F) -> StoreResult<O>
     where
         E: ProvideErrorMetadata + Error + 'static,
         F: Future<Output = Result<O, SdkError<E, HttpResponse>>>,
     {
-        let request = async { send(self.home.clone()).await.map_err(|error| self.read(&error)) };
+        let request = async {
+            let sent = self.send_renewing(&self.region, &send).await;
+            sent.map_err(|error| self.read(&error))
+        };
         self.within(Work::Request, request).await
+    }
+
+    /// Sends a request, and once more with other credentials where S3 may want these no more.
+    async fn send_renewing<O, E, F>(
+        &self,
+        region: &str,
+        send: &impl Fn(Client) -> F,
+    ) -> Result<O, SdkError<E, HttpResponse>>
+    where
+        E: ProvideErrorMetadata + Error + 'static,
+        F: Future<Output = Result<O, SdkError<E, HttpResponse>>>,
+    {
+        let sender = self.sender_in(region);
+        let sent = send(sender.client.clone()).await;
+        let refusal = sent.as_ref().err().and_then(refusal_of);
+        let is_over = |refusal: &Refusal| {
+            self.renewal == Renewal::Possible
+                && may_be_expired(refusal)
+                && plan_redirect(refusal, region).is_none()
+        };
+        if !refusal.as_ref().is_some_and(is_over) {
+            return sent;
+        }
+        self.renew_credentials(&sender);
+        send(self.client_in(region)).await
     }
 
     fn read<E>(&self, error: &SdkError<E, HttpResponse>) -> StoreError

@@ -126,6 +126,17 @@ pub(super) fn is_of_other_region(refusal: &Refusal) -> bool {
     }
 }
 
+/// Whether S3 may have refused a request because the credentials' time is over.
+///
+/// A `HEAD` says so by a 400 without a code, which may mean anything.
+pub(super) fn may_be_expired(refusal: &Refusal) -> bool {
+    match refusal.code.as_str() {
+        "ExpiredToken" | "ExpiredTokenException" | "TokenRefreshRequired" => true,
+        "" => refusal.status == 400,
+        _ => false,
+    }
+}
+
 /// Reads what the SDK says of a failed request; `endpoint` is named where no answer came.
 pub(super) fn read_error<E>(error: &SdkError<E, HttpResponse>, endpoint: &str) -> StoreError
 where

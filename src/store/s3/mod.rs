@@ -128,8 +128,8 @@ impl S3Client {
         Ok(Self { connection: Arc::new(connection) })
     }
 
-    /// The same client with another limit for one operation: it shares connections and
-    /// credentials, but not what is learnt of regions.
+    /// The same client with another limit for one operation: it shares connections, credentials
+    /// and what is learnt of regions.
     #[must_use]
     pub fn with_operation_timeout(&self, limit: Duration) -> Self {
         Self { connection: Arc::new(self.connection.with_operation_limit(limit)) }

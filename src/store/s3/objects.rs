@@ -14,8 +14,8 @@ use crate::store::s3::connection::{Connection, Work};
 use crate::store::s3::convert::{checksum_of, etag, head_from_get, head_from_head, range_of, time};
 use crate::store::s3::errors::{meaning, missing};
 use crate::store::s3::requests::{
-    Extra, Headers, attribute_headers, checksum_header, condition_headers, range_header,
-    source_headers, tagging_header, write_headers,
+    Extra, Headers, attribute_headers, checksum_header, condition_headers, grant_headers,
+    lock_headers, range_header, source_headers, tagging_header, write_headers,
 };
 use crate::store::types::{
     CopyObject, CopySource, DeleteObject, Deleted, GetObject, GotObject, HeadObject, ObjectHead,
@@ -253,6 +253,8 @@ fn copy_headers(source: &CopySource, options: &CopyObject) -> Headers {
     headers.extend(attribute_headers(&attributes));
     headers.extend(options.replace_tags.as_ref().map(tagging_header));
     headers.extend(options.acl.map(|acl| ("x-amz-acl".to_owned(), acl.as_str().to_owned())));
+    headers.extend(grant_headers(&options.grants));
+    headers.extend(lock_headers(&options.lock));
     headers.extend(condition_headers(&options.conditions));
     headers
 }

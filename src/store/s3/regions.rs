@@ -25,7 +25,7 @@ pub(super) fn plan_redirect(refusal: &Refusal, asked: &str) -> Option<String> {
 }
 
 /// A region becomes part of a host name, so a server must not be able to put more in it.
-fn is_region_name(text: &str) -> bool {
+pub(super) fn is_region_name(text: &str) -> bool {
     let allowed = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
     !text.is_empty() && text.len() <= REGION_LENGTH_MAX && text.bytes().all(allowed)
 }

@@ -16,8 +16,8 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use crate::store::s3::transport::ReadTimeout;
 use crate::store::types::{
-    Checksum, ChecksumAlgorithm, Conditions, CopySource, EtagCondition, ObjectAttributes, Range,
-    Tags, WriteOptions,
+    Checksum, ChecksumAlgorithm, Conditions, CopySource, EtagCondition, Grant, Grantee,
+    ObjectAttributes, ObjectLock, Permission, Range, Tags, WriteOptions,
 };
 
 /// All but the unreserved characters of RFC 3986.
@@ -128,7 +128,40 @@ pub(super) fn write_headers(options: &WriteOptions) -> Headers {
     let mut headers = attribute_headers(&options.attributes);
     headers.extend(options.tags.as_ref().map(tagging_header));
     headers.extend(options.acl.map(|acl| ("x-amz-acl".to_owned(), acl.as_str().to_owned())));
+    headers.extend(grant_headers(&options.grants));
+    headers.extend(lock_headers(&options.lock));
     headers.extend(condition_headers(&options.conditions));
+    headers
+}
+
+/// One header for each permission that is granted.
+pub(super) fn grant_headers(grants: &[Grant]) -> Headers {
+    let named = |permission: Permission| {
+        let permission = permission.as_str().to_lowercase().replace('_', "-");
+        format!("x-amz-grant-{permission}")
+    };
+    let grantee = |grantee: &Grantee| match grantee {
+        Grantee::CanonicalUser { id, .. } => format!("id=\"{id}\""),
+        Grantee::Email { address } => format!("emailAddress=\"{address}\""),
+        Grantee::Group { uri } => format!("uri=\"{uri}\""),
+    };
+    let header = |permission| {
+        let granted = grants.iter().filter(|grant| grant.permission == permission);
+        let grantees: Vec<_> = granted.map(|grant| grantee(&grant.grantee)).collect();
+        (!grantees.is_empty()).then(|| (named(permission), grantees.join(", ")))
+    };
+    Permission::ALL.into_iter().filter_map(header).collect()
+}
+
+pub(super) fn lock_headers(lock: &ObjectLock) -> Headers {
+    let header = |name: &str, value: &str| (format!("x-amz-object-lock-{name}"), value.to_owned());
+    let mut headers = Headers::new();
+    if let Some((mode, until)) = &lock.retention {
+        let until = DateTime::from(*until).fmt(DateTimeFormat::DateTime).unwrap_or_default();
+        headers.extend([header("mode", mode), header("retain-until-date", &until)]);
+    }
+    let hold = lock.legal_hold.map(|is_held| if is_held { "ON" } else { "OFF" });
+    headers.extend(hold.map(|hold| header("legal-hold", hold)));
     headers
 }
 

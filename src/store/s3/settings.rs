@@ -24,7 +24,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
 
 use crate::store::error::{ErrorKind, StoreError, StoreResult};
-use crate::store::s3::connection::{Connection, Limits};
+use crate::store::s3::connection::{Connection, Limits, Renewal};
 use crate::store::s3::credentials::{check_profile, with_credentials};
 use crate::store::s3::transport::{Watched, http_client};
 use crate::store::s3::{Addressing, CredentialSource, S3Options};
@@ -52,7 +52,15 @@ pub(super) async fn connect(options: &S3Options) -> StoreResult<Connection> {
         Client::from_conf(service_config(options, &machine, http, endpoint.is_some()).build());
     let limits = Limits { operation: options.operation_timeout, answer: options.read_timeout };
     let named = endpoint.unwrap_or_else(|| format!("AWS, region {region}"));
-    Ok(Connection::new(client, region.to_string(), named, limits))
+    let renewal = plan_renewal(&options.credentials);
+    Ok(Connection::new(client, region.to_string(), named, limits, renewal))
+}
+
+fn plan_renewal(credentials: &CredentialSource) -> Renewal {
+    match credentials {
+        CredentialSource::Chain => Renewal::Possible,
+        CredentialSource::Anonymous | CredentialSource::KeyFile(_) => Renewal::Pointless,
+    }
 }
 
 fn check_endpoint(endpoint: &str) -> StoreResult<()> {

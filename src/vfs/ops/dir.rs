@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use tokio::sync::Mutex;
 
+use crate::store::error::StoreError;
 use crate::store::types::ListObjects;
 use crate::vfs::Vfs;
 use crate::vfs::error::{VfsError, VfsResult};
@@ -154,7 +155,15 @@ impl Vfs {
     }
 
     async fn start(&self, directory: &Inode, cursor: &mut Cursor) -> VfsResult<()> {
-        if let Some(items) = directory.names().all(self.now(), self.ttl()) {
+        let location = directory.place().location;
+        // What is remembered of all buckets may have some that the account does not list.
+        let remembered = match location {
+            Location::Account => None,
+            Location::Directory { .. } | Location::File { .. } => {
+                directory.names().all(self.now(), self.ttl())
+            }
+        };
+        if let Some(items) = remembered {
             cursor.items.extend(items);
             cursor.source = Source::Ended;
             return Ok(());
@@ -164,7 +173,7 @@ impl Vfs {
             let pinned = names.pinned().into_iter().map(|(name, _)| name).collect();
             (names.begin_listing(self.now()), pinned)
         };
-        match directory.place().location {
+        match location {
             Location::Account => {
                 cursor.items.extend(self.list_buckets(directory, begun).await?);
                 cursor.source = Source::Ended;
@@ -212,7 +221,7 @@ impl Vfs {
             continuation: pages.continuation.clone(),
             ..ListObjects::default()
         };
-        let page = self.store.list_objects(&pages.bucket, options).await?;
+        let page = self.store.list_objects(&pages.bucket, options).await.map_err(unlistable)?;
         pages.continuation = page.next.clone();
         let is_last = page.next.is_none();
         let told = self.without_asking(pages.assembly.page(page));
@@ -284,6 +293,14 @@ impl Vfs {
         let named = meaning(directory, name.as_bytes()).ok()?;
         self.entered(directory, &Found { name: Arc::clone(name), named, known, ttl })
     }
+}
+
+/// Why a directory can't be read.
+///
+/// C libraries take `ENOENT` there for the end of a directory that was removed: a bucket that is
+/// gone would look empty, and whoever compares with it would delete what it had.
+fn unlistable(error: StoreError) -> VfsError {
+    if error.is_of_bucket() { VfsError::BucketGone(error) } else { error.into() }
 }
 
 /// The listing has told all: what it did not tell are names that are only here so far.

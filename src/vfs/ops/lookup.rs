@@ -1,18 +1,23 @@
 //! Looking up names: what is remembered, else what S3 says.
 
+use std::net::Ipv4Addr;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use crate::store::error::{ErrorKind, StoreError, StoreResult};
 use crate::store::types::{HeadObject, ListObjects, ObjectHead};
 use crate::vfs::Vfs;
 use crate::vfs::error::{VfsError, VfsResult};
-use crate::vfs::namespace::directory::Known;
+use crate::vfs::namespace::directory::{DirectoryFacts, Known};
 use crate::vfs::namespace::inode::{Inode, Location};
 use crate::vfs::namespace::listing::Assembly;
 use crate::vfs::namespace::names::{DirPrefix, Named, resolve};
 use crate::vfs::ops::moves::Purpose;
 use crate::vfs::types::{Entry, Ino, Lookup};
+
+/// Of names that S3 gives to what is no bucket, or to none at all.
+const RESERVED_PREFIXES: [&str; 3] = ["xn--", "sthree-", "amzn-s3-demo-"];
+const RESERVED_SUFFIXES: [&str; 5] = ["-s3alias", "--ol-s3", ".mrap", "--x-s3", "--table-s3"];
 
 /// A name in a directory, and all that is known of it.
 pub struct Found {
@@ -82,7 +87,12 @@ impl Vfs {
         // `resolve` has checked that it is UTF-8; a bucket's name that is not is none.
         let name = std::str::from_utf8(name).map_err(|_| VfsError::NameNotUtf8)?;
         let name: Arc<str> = Arc::from(name);
-        let remembered = directory.names().find(&name, self.now(), self.ttl());
+        let remembered = {
+            let names = directory.names();
+            // The list of buckets does not tell those that others share with us.
+            let is_told = !matches!(named, Meaning::Bucket) || names.last_known(&name).is_some();
+            is_told.then(|| names.find(&name, self.now(), self.ttl())).flatten()
+        };
         let (known, ttl) = match remembered {
             Some(remembered) => remembered,
             None => self.ask(directory, &name, &named).await?,
@@ -113,7 +123,7 @@ impl Vfs {
         let asked_at = self.now();
         let before = directory.names().last_known(name).cloned();
         let known = match named {
-            Meaning::Bucket => self.ask_bucket(name).await?,
+            Meaning::Bucket => self.ask_bucket(name, before).await?,
             Meaning::Key { bucket, named } => self.ask_key(bucket, named, before).await?,
         };
         let mut names = directory.names();
@@ -123,14 +133,38 @@ impl Vfs {
         Ok(remembered.unwrap_or((known, Duration::ZERO)))
     }
 
-    async fn ask_bucket(&self, name: &str) -> VfsResult<Known> {
-        if !may_be_bucket(name) {
+    async fn ask_bucket(&self, name: &str, before: Option<Known>) -> VfsResult<Known> {
+        if broken_rule(name).is_some() {
             return Ok(Known::Absent);
         }
-        match absent_if_not_found(self.store.head_bucket(name).await)? {
-            Some(_) => Ok(Known::Directory(self.unmarked())),
-            None => Ok(Known::Absent),
+        let known_before = match before {
+            Some(Known::Directory(facts)) => Some(facts),
+            Some(Known::Absent | Known::File(_)) | None => None,
+        };
+        match self.store.head_bucket(name).await {
+            Ok(_region) => {}
+            Err(error) if error.kind == ErrorKind::NotFound => return Ok(Known::Absent),
+            // It is there, and may have objects that can be read by name.
+            Err(error) if error.kind == ErrorKind::Forbidden => {
+                if known_before.is_none() {
+                    tracing::warn!(bucket = name, "the bucket is there, but not ours: {error}");
+                }
+            }
+            Err(error) => return Err(error.into()),
         }
+        match known_before {
+            Some(facts) => Ok(Known::Directory(facts)),
+            None => {
+                let made_at = self.creation_of(name).await;
+                Ok(Known::Directory(DirectoryFacts { made_at, ..self.unmarked() }))
+            }
+        }
+    }
+
+    /// When a bucket was made: only the list of all buckets tells, and only of our own.
+    async fn creation_of(&self, bucket: &str) -> Option<SystemTime> {
+        let listed = self.store.list_buckets().await.ok()?;
+        listed.into_iter().find(|listed| listed.name == bucket)?.created
     }
 
     async fn ask_key(
@@ -285,16 +319,71 @@ fn absent_if_not_found<T>(answer: StoreResult<T>) -> Result<Option<T>, StoreErro
     }
 }
 
-/// S3's rule for names of buckets, so that no request is made for `.git` and the like
+/// The rule of S3 that a bucket's name breaks, so that no request is made for `.git` and the like
 /// (<https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html>).
-pub(crate) fn may_be_bucket(name: &str) -> bool {
-    let is_end = |byte: Option<u8>| byte.is_some_and(|byte| byte.is_ascii_alphanumeric());
-    let bytes = name.as_bytes();
-    (3..=63).contains(&bytes.len())
-        && is_end(bytes.first().copied())
-        && is_end(bytes.last().copied())
-        && !name.contains("..")
-        && bytes.iter().all(|byte| {
-            byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'.' | b'-')
-        })
+pub(crate) fn broken_rule(name: &str) -> Option<&'static str> {
+    let is_end = |char: char| char.is_ascii_lowercase() || char.is_ascii_digit();
+    let is_letter = |char: char| is_end(char) || matches!(char, '.' | '-');
+    let rules = [
+        (name.chars().all(is_letter), "has no other characters than a-z, 0-9, `.` and `-`"),
+        ((3..=63).contains(&name.len()), "has 3 to 63 characters"),
+        (
+            name.starts_with(is_end) && name.ends_with(is_end),
+            "begins and ends with a letter or a digit",
+        ),
+        (!name.contains(".."), "has no two dots side by side"),
+        (name.parse::<Ipv4Addr>().is_err(), "does not look like an IP address"),
+        (
+            !RESERVED_PREFIXES.iter().any(|prefix| name.starts_with(prefix)),
+            "does not begin with xn--, sthree- or amzn-s3-demo-, which S3 keeps for itself",
+        ),
+        (
+            !RESERVED_SUFFIXES.iter().any(|suffix| name.ends_with(suffix)),
+            "does not end in -s3alias, --ol-s3, .mrap, --x-s3 or --table-s3, which S3 keeps for itself",
+        ),
+    ];
+    rules.into_iter().find(|(is_kept, _)| !is_kept).map(|(_, rule)| rule)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(name: &str, expected: Option<&str>) {
+        let broken = broken_rule(name);
+        let fits = match (broken, expected) {
+            (Some(rule), Some(words)) => rule.contains(words),
+            (broken, expected) => broken.is_none() && expected.is_none(),
+        };
+        assert!(fits, "{name}: {broken:?}, not {expected:?}");
+    }
+
+    #[test]
+    fn names_of_buckets_keep_the_rules() {
+        for name in ["abc", "a-b.c", "0ab", "my.bucket-1", "1.2.3", &"a".repeat(63)] {
+            check(name, None);
+        }
+    }
+
+    #[test]
+    fn a_broken_rule_is_said() {
+        for name in ["ab", "", &"a".repeat(64)] {
+            check(name, Some("3 to 63"));
+        }
+        for name in ["Abc", "a_b", "größe", "a b"] {
+            check(name, Some("no other characters"));
+        }
+        for name in ["-abc", "abc-", ".git", "abc."] {
+            check(name, Some("begins and ends"));
+        }
+        check("a..b", Some("two dots"));
+        check("10.0.0.1", Some("IP address"));
+        for name in ["xn--abc", "sthree-abc", "amzn-s3-demo-bucket"] {
+            check(name, Some("begin with"));
+        }
+        for name in ["a-s3alias", "a--ol-s3", "a.mrap", "a--x-s3", "a--table-s3"] {
+            check(name, Some("end in"));
+        }
+    }
 }

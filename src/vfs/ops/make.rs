@@ -8,7 +8,7 @@ use std::time::SystemTime;
 
 use bytes::Bytes;
 
-use crate::store::error::{ErrorKind, StoreResult};
+use crate::store::error::{ErrorKind, StoreError, StoreResult};
 use crate::store::types::{
     Conditions, CreateBucket, ETag, HeadObject, ObjectAttributes, Payload, WriteOptions,
 };
@@ -19,7 +19,7 @@ use crate::vfs::namespace::directory::{Asked, DirectoryFacts, Facts, Known, SPEC
 use crate::vfs::namespace::inode::{Inode, Location};
 use crate::vfs::namespace::names::{DirPrefix, Named};
 use crate::vfs::namespace::posix::{self, Posix};
-use crate::vfs::ops::lookup::{Found, Meaning, may_be_bucket};
+use crate::vfs::ops::lookup::{Found, Meaning, broken_rule};
 use crate::vfs::ops::moves::Purpose;
 use crate::vfs::types::{Creation, Entry, Ino, Kind, ObjectRef, Special};
 use crate::vfs::write::copy::{Kept, look, put_acl, rewrite_attributes};
@@ -266,10 +266,10 @@ impl Vfs {
     }
 
     async fn create_bucket(&self, name: &str) -> VfsResult<()> {
-        if !may_be_bucket(name) {
-            let rule = "a bucket's name has 3 to 63 characters out of a-z, 0-9, `.` and `-`, \
-                        and begins and ends with a letter or a digit";
-            return Err(VfsError::Invalid(rule.to_owned()));
+        // The answer of S3 without asking it, and with the rule that it does not say.
+        if let Some(rule) = broken_rule(name) {
+            let message = format!("the name of a bucket {rule}");
+            return Err(StoreError::new(ErrorKind::Invalid, "InvalidBucketName", message).into());
         }
         let region = self.options.create_region.clone();
         let options = CreateBucket { region, ..CreateBucket::default() };

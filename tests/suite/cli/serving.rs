@@ -3,8 +3,10 @@
 use std::process::Command;
 use std::time::Duration;
 
+use tempfile::TempDir;
+
 use crate::support::child::{Child, Leftover};
-use crate::support::command::run;
+use crate::support::command::{Output, run};
 use crate::support::mount::Mountpoint;
 use crate::support::servers::{Keys, connect};
 use crate::support::tools;
@@ -25,35 +27,99 @@ fn said(child: &Child, start: &str) -> String {
     poll(PATIENCE, find).unwrap_or_else(|| panic!("{start} is not in: {}", child.log()))
 }
 
+/// A server that takes these keys, until it is dropped.
+struct Served {
+    child: Child,
+    endpoint: String,
+    directory: TempDir,
+}
+
+impl Served {
+    fn start(arguments: &[&str]) -> Self {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        let mut command = Command::new(tools::pailfs());
+        command.args(["serve", "--listen", "127.0.0.1:0", "--data"]).arg(directory.path());
+        command.args(["--access-key", "the-key", "--secret-key", "the-secret"]).args(arguments);
+        let child = Child::spawn("serve", command, Leftover::Directory(directory.path()));
+        let endpoint = said(&child, "http://127.0.0.1:");
+        Self { child, endpoint, directory }
+    }
+
+    /// Runs the AWS command line.
+    #[track_caller]
+    fn aws(&self, arguments: &[&str]) -> Output {
+        let mut command = Command::new(tools::tool("aws"));
+        command.args(["--endpoint-url", &self.endpoint, "--region", "us-east-1"]).args(arguments);
+        command.env("AWS_ACCESS_KEY_ID", "the-key").env("AWS_SECRET_ACCESS_KEY", "the-secret");
+        command.current_dir(self.directory.path());
+        run(command)
+    }
+}
+
 #[test]
 fn serve_answers_the_aws_command_line_until_it_is_terminated() {
-    let directory = tempfile::tempdir().expect("a temporary directory");
-    let mut command = Command::new(tools::pailfs());
-    command.args(["serve", "--listen", "127.0.0.1:0", "--data"]).arg(directory.path());
-    command.args(["--access-key", "the-key", "--secret-key", "the-secret"]);
-    let mut child = Child::spawn("serve", command, Leftover::Directory(directory.path()));
-    let endpoint = said(&child, "http://127.0.0.1:");
-    let aws = |arguments: &[&str]| {
-        let mut command = Command::new(tools::tool("aws"));
-        command.args(["--endpoint-url", &endpoint, "--region", "us-east-1"]).args(arguments);
-        command.env("AWS_ACCESS_KEY_ID", "the-key").env("AWS_SECRET_ACCESS_KEY", "the-secret");
-        command.current_dir(directory.path());
-        run(command).ok()
-    };
-    std::fs::write(directory.path().join("local"), vec![b'x'; 20 << 20]).expect("a file");
+    let mut served = Served::start(&[]);
+    let aws = |arguments: &[&str]| served.aws(arguments).ok();
+    let path = |name: &str| served.directory.path().join(name);
+    std::fs::write(path("local"), vec![b'x'; 20 << 20]).expect("a file");
     aws(&["s3", "mb", "s3://shelf"]);
     aws(&["s3", "cp", "--no-progress", "local", "s3://shelf/dir/large"]);
     aws(&["s3", "cp", "--no-progress", "s3://shelf/dir/large", "back"]);
-    assert!(std::fs::read(directory.path().join("back")).ok() == Some(vec![b'x'; 20 << 20]));
+    assert!(std::fs::read(path("back")).ok() == Some(vec![b'x'; 20 << 20]));
     assert!(aws(&["s3", "ls", "s3://shelf/dir/"]).contains("20971520 large"));
-    assert!(
-        aws(&["s3api", "get-object-acl", "--bucket", "shelf", "--key", "dir/large"])
-            .contains("FULL_CONTROL")
-    );
+    let everybody = "uri=http://acs.amazonaws.com/groups/global/AllUsers";
+    let object = ["--bucket", "shelf", "--key", "dir/large"];
+    aws(&[&["s3api", "put-object-acl", "--grant-read", everybody], &object[..]].concat());
+    let acl = aws(&[&["s3api", "get-object-acl"], &object[..]].concat());
+    assert!(acl.contains("AllUsers") && acl.contains("READ"), "{acl}");
     aws(&["s3", "rm", "--recursive", "s3://shelf"]);
     aws(&["s3", "rb", "s3://shelf"]);
-    child.terminate();
-    assert!(child.wait(PATIENCE).success());
+    served.child.terminate();
+    assert!(served.child.wait(PATIENCE).success());
+}
+
+#[test]
+fn serve_has_buckets_of_several_regions() {
+    let served = Served::start(&[]);
+    std::fs::write(served.directory.path().join("local"), "text").expect("a file");
+    let constraint = "LocationConstraint=eu-west-1";
+    let create = ["s3api", "create-bucket", "--bucket", "faraway"];
+    let configuration = ["--create-bucket-configuration", constraint];
+    served.aws(&[&create[..], &configuration[..]].concat()).ok();
+    // Signed for another region at first, as the tool finds out.
+    served.aws(&["s3", "cp", "--no-progress", "local", "s3://faraway/there"]).ok();
+    let location = served.aws(&["s3api", "get-bucket-location", "--bucket", "faraway"]).ok();
+    assert!(location.contains("eu-west-1"), "{location}");
+    let nowhere = ["--create-bucket-configuration", "LocationConstraint=nowhere"];
+    let refused = served.aws(&[&create[..3], &["another"], &nowhere[..]].concat()).refused();
+    assert!(refused.contains("InvalidLocationConstraint"), "{refused}");
+}
+
+#[test]
+fn serve_lets_days_pass_in_a_second() {
+    let served = Served::start(&["--day", "1"]);
+    std::fs::write(served.directory.path().join("local"), "text").expect("a file");
+    let rules = "{\"Rules\": [{\"ID\": \"cold\", \"Status\": \"Enabled\", \
+         \"Filter\": {\"Prefix\": \"logs/\"}, \
+         \"Transitions\": [{\"Days\": 1, \"StorageClass\": \"GLACIER\"}]}]}";
+    served.aws(&["s3", "mb", "s3://shelf"]).ok();
+    let put = ["s3api", "put-bucket-lifecycle-configuration", "--bucket", "shelf"];
+    served.aws(&[&put[..], &["--lifecycle-configuration", rules]].concat()).ok();
+    served.aws(&["s3", "cp", "--no-progress", "local", "s3://shelf/logs/1"]).ok();
+    let head =
+        || served.aws(&["s3api", "head-object", "--bucket", "shelf", "--key", "logs/1"]).ok();
+    until("the object is archived", PATIENCE, || head().contains("GLACIER"));
+    let refused = served.aws(&["s3", "cp", "s3://shelf/logs/1", "back"]);
+    assert!(!refused.refused().is_empty());
+    let restore = ["s3api", "restore-object", "--bucket", "shelf", "--key", "logs/1"];
+    served.aws(&[&restore[..], &["--restore-request", "Days=1000"]].concat()).ok();
+    until("it is restored", PATIENCE, || head().contains("ongoing-request=\\\"false"));
+    let get = ["s3api", "get-object", "--bucket", "shelf", "--key", "logs/1", "back"];
+    served.aws(&get).ok();
+    assert_eq!(
+        std::fs::read(served.directory.path().join("back")).ok().as_deref(),
+        Some(&b"text"[..])
+    );
 }
 
 #[test]

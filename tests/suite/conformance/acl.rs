@@ -2,15 +2,22 @@
 
 use pailfs::store::error::ErrorKind;
 use pailfs::store::types::{
-    Acl, AclChange, CannedAcl, Grant, Grantee, Permission, Resource, WriteOptions,
+    Acl, AclChange, CannedAcl, CopyObject, CopySource, DocumentKind, Grant, Grantee, Permission,
+    Resource, WriteOptions,
 };
 
-use crate::conformance::bench::{Bench, Failure, Outcome, cases, equal, holds, refused};
+use crate::conformance::bench::{
+    Bench, Failure, Outcome, cases, equal, holds, refused, refused_with,
+};
 
 cases![
     a_new_object_is_its_owners_alone,
     a_canned_acl_grants_what_its_name_says,
     an_object_can_be_written_with_a_canned_acl,
+    an_object_can_be_written_with_grants,
+    a_copy_can_be_given_grants,
+    a_bucket_without_acls_takes_none,
+    grants_and_a_canned_acl_are_not_said_together,
     an_acl_comes_back_grant_for_grant,
     a_bucket_has_an_acl_too,
     a_new_object_forgets_the_old_ones_acl,
@@ -79,6 +86,54 @@ async fn an_object_can_be_written_with_a_canned_acl(bench: &Bench) -> Outcome {
     bench.put_with("object", "bytes", options).await?;
     let acl = bench.store.get_acl(&object(bench)).await?;
     equal("grants", groups(&acl), vec![group(ALL_USERS, Permission::Read)])
+}
+
+fn granted() -> Vec<Grant> {
+    vec![group(ALL_USERS, Permission::Read), group(AUTHENTICATED, Permission::ReadAcp)]
+}
+
+async fn an_object_can_be_written_with_grants(bench: &Bench) -> Outcome {
+    bench.allow_acls().await?;
+    let options = WriteOptions { grants: granted(), ..WriteOptions::default() };
+    bench.put_with("object", "bytes", options).await?;
+    let acl = bench.store.get_acl(&object(bench)).await?;
+    equal("grants", groups(&acl), granted())
+}
+
+async fn a_copy_can_be_given_grants(bench: &Bench) -> Outcome {
+    bench.allow_acls().await?;
+    bench.put("source", "bytes").await?;
+    let source = CopySource {
+        bucket: bench.bucket.clone(),
+        key: "source".to_owned(),
+        ..CopySource::default()
+    };
+    let options = CopyObject { grants: granted(), ..CopyObject::default() };
+    bench.store.copy_object(source, &bench.bucket, "object", options).await?;
+    equal("grants", groups(&bench.store.get_acl(&object(bench)).await?), granted())
+}
+
+async fn a_bucket_without_acls_takes_none(bench: &Bench) -> Outcome {
+    let controls = "<OwnershipControls><Rule><ObjectOwnership>BucketOwnerEnforced\
+                    </ObjectOwnership></Rule></OwnershipControls>";
+    let bucket = Resource::bucket(&bench.bucket);
+    let kind = DocumentKind::OwnershipControls;
+    bench.store.put_document(&bucket, kind, controls.to_owned()).await?;
+    bench.put("object", "bytes").await?;
+    let code = "AccessControlListNotSupported";
+    let public = AclChange::Canned(CannedAcl::PublicRead);
+    let put = bench.store.put_acl(&object(bench), public).await;
+    refused_with("an ACL for an object", put, ErrorKind::Unsupported, code)?;
+    let options = WriteOptions { grants: granted(), ..WriteOptions::default() };
+    let put = bench.put_with("object", "bytes", options).await;
+    refused_with("grants in a write", put, ErrorKind::Unsupported, code)
+}
+
+async fn grants_and_a_canned_acl_are_not_said_together(bench: &Bench) -> Outcome {
+    bench.allow_acls().await?;
+    let acl = Some(CannedAcl::Private);
+    let options = WriteOptions { acl, grants: granted(), ..WriteOptions::default() };
+    refused("put", bench.put_with("object", "bytes", options).await, &[ErrorKind::Invalid])
 }
 
 async fn put_policy(bench: &Bench, grants: &[Grant]) -> Result<Acl, Failure> {

@@ -1,9 +1,12 @@
 //! Buckets: made, found, listed, refused, removed.
 
+use bytes::Bytes;
 use pailfs::store::error::ErrorKind;
-use pailfs::store::types::{CreateBucket, ListObjects};
+use pailfs::store::types::{CreateBucket, GetObject, ListObjects, Payload, WriteOptions};
 
-use crate::conformance::bench::{Bench, Outcome, cases, equal, holds, refused, refused_with};
+use crate::conformance::bench::{
+    Bench, Outcome, cases, collect, equal, holds, refused, refused_with,
+};
 
 cases![
     a_new_bucket_is_listed_and_says_its_region,
@@ -13,6 +16,8 @@ cases![
     a_bucket_that_holds_an_object_is_not_deleted,
     a_deleted_bucket_is_gone_and_can_be_made_again,
     buckets_are_listed_by_name,
+    buckets_of_several_regions_are_used_side_by_side,
+    a_region_that_is_none_is_refused,
 ];
 
 async fn a_new_bucket_is_listed_and_says_its_region(bench: &Bench) -> Outcome {
@@ -75,4 +80,23 @@ async fn buckets_are_listed_by_name(bench: &Bench) -> Outcome {
     let ours: Vec<_> = ours.filter(|name| name.starts_with(&bench.bucket)).collect();
     let expected = ["", "-a", "-b", "-c"].map(|suffix| format!("{}{suffix}", bench.bucket));
     equal("the buckets", ours, expected.to_vec())
+}
+
+async fn buckets_of_several_regions_are_used_side_by_side(bench: &Bench) -> Outcome {
+    for region in ["eu-west-1", "ap-southeast-2"] {
+        let options = CreateBucket { region: Some(region.to_owned()), ..CreateBucket::default() };
+        let bucket = bench.another_bucket(region, options).await?;
+        equal("the region", bench.store.head_bucket(&bucket).await?, region.to_owned())?;
+        let payload = Payload::from(Bytes::from_static(b"there"));
+        bench.store.put_object(&bucket, "object", payload, WriteOptions::default()).await?;
+        let got = bench.store.get_object(&bucket, "object", GetObject::default()).await?;
+        equal("its bytes", collect(got.body).await?, b"there".to_vec())?;
+    }
+    Ok(())
+}
+
+async fn a_region_that_is_none_is_refused(bench: &Bench) -> Outcome {
+    let options = CreateBucket { region: Some("nowhere".to_owned()), ..CreateBucket::default() };
+    let made = bench.store.create_bucket(&format!("{}-none", bench.bucket), options).await;
+    refused_with("made", made, ErrorKind::Invalid, "InvalidLocationConstraint")
 }

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use pailfs::store::error::ErrorKind;
 use pailfs::store::types::{
-    CreateBucket, DeleteObject, DocumentKind, HeadObject, Payload, Resource, WriteOptions,
+    CreateBucket, DeleteObject, DocumentKind, HeadObject, ObjectLock, Payload, Resource,
+    WriteOptions,
 };
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
@@ -29,6 +30,8 @@ cases![
     object_lock_is_kept_by_a_bucket_made_with_it,
     a_legal_hold_keeps_a_version,
     a_retention_is_kept_until_its_date,
+    a_version_is_held_as_it_is_written,
+    a_bucket_without_object_lock_holds_nothing,
     a_malformed_document_is_refused,
     a_missing_bucket_has_no_documents,
 ];
@@ -253,6 +256,35 @@ async fn a_retention_is_kept_until_its_date(bench: &Bench) -> Outcome {
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
     Err(Failure::new("the version can't be deleted long after its date"))
+}
+
+fn held() -> WriteOptions {
+    let lock = ObjectLock { legal_hold: Some(true), ..ObjectLock::default() };
+    WriteOptions { lock, ..WriteOptions::default() }
+}
+
+async fn a_version_is_held_as_it_is_written(bench: &Bench) -> Outcome {
+    let bucket = locked_bucket(bench).await?;
+    let written = bench.store.put_object(&bucket, "object", Payload::empty(), held()).await?;
+    let version = written.version_id;
+    let object = Resource::Object {
+        bucket: bucket.clone(),
+        key: "object".to_owned(),
+        version: version.clone(),
+    };
+    let kind = DocumentKind::LegalHold;
+    let text = bench.store.get_document(&object, kind).await?;
+    let delete = DeleteObject { version, ..DeleteObject::default() };
+    let deleted = bench.store.delete_object(&bucket, "object", delete).await;
+    let release = format!("<LegalHold {NAMESPACE}><Status>OFF</Status></LegalHold>");
+    bench.store.put_document(&object, kind, release).await?;
+    holds(&format!("it is on in {text}"), text.contains("<Status>ON<"))?;
+    refused("delete of the version", deleted, &[ErrorKind::Forbidden])
+}
+
+async fn a_bucket_without_object_lock_holds_nothing(bench: &Bench) -> Outcome {
+    let put = bench.put_with("object", "bytes", held()).await;
+    refused("put", put, &[ErrorKind::Invalid])
 }
 
 fn retention(until: &str) -> String {

@@ -19,6 +19,7 @@ mod multipart;
 mod objects;
 mod part_copy;
 mod ranges;
+mod refusals;
 mod restore;
 mod run;
 mod stores;
@@ -44,6 +45,7 @@ const FAMILIES: &[(&str, &[Case])] = &[
     ("acl", acl::CASES),
     ("tags", tags::CASES),
     ("documents", documents::CASES),
+    ("refusals", refusals::CASES),
     ("restore", restore::CASES),
     ("keys", keys::CASES),
 ];

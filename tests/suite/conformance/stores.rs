@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use pailfs::server::sessions::Sessions;
 use pailfs::server::{self, ServeOptions};
 use pailfs::store::ObjectStore;
 use pailfs::store::clock::SystemClock;
@@ -37,6 +38,7 @@ fn the_client_through_our_server_does_what_s3_does() {
         access_key: keys.access.clone(),
         secret_key: keys.secret.clone(),
         region: servers::REGION.to_owned(),
+        sessions: Arc::new(Sessions::new(Arc::new(SystemClock::new()))),
     };
     let server = runtime::block_on(server::start(model_in_memory(), options)).expect("a server");
     let store = servers::connect(&server.endpoint(), &keys);

@@ -1,6 +1,8 @@
 //! Real mounts, used with the tools that people use.
 
 mod attributes;
+mod buckets;
+mod connecting;
 mod directories;
 mod escapes;
 mod files;

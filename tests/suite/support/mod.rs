@@ -4,6 +4,7 @@ pub(crate) mod boto3;
 pub(crate) mod bucket;
 pub(crate) mod child;
 pub(crate) mod command;
+pub(crate) mod hosted;
 pub(crate) mod http;
 pub(crate) mod mount;
 pub(crate) mod ports;

@@ -61,22 +61,40 @@ impl Site {
     /// Mounts a bucket, a prefix or the account and waits until it is there.
     #[track_caller]
     pub(crate) fn mount_source(&self, source: &str, arguments: &[&str]) -> TestMount {
-        assert!(Path::new("/dev/fuse").exists(), "no /dev/fuse: this machine can't mount");
-        let mountpoint = Mountpoint::new();
-        let mut command = Command::new(tools::pailfs());
-        command.arg("mount").arg(source).arg(mountpoint.path()).arg("-f");
-        command.args(["--endpoint-url", &self.server().endpoint(), "--region", REGION]);
-        // The last one counts: that of a test that mounts twice on the same state.
-        command.arg("--state-dir").arg(mountpoint.state());
-        command.args(arguments).envs(self.server().environment());
-        let mut child = Child::spawn("mount", command, Leftover::Mount(mountpoint.path()));
-        let ready = wait::poll(PATIENCE, || {
-            let ended = child.ended();
-            assert!(ended.is_none(), "the mount ended with {ended:?}: {}", child.log());
-            mountpoint.is_mounted().then_some(())
-        });
-        assert!(ready.is_some(), "nothing is mounted: {}", child.log());
-        TestMount { child, mountpoint }
+        let server = self.server();
+        match mount_at(&server.endpoint(), &server.environment(), source, arguments) {
+            Ok(mount) => mount,
+            Err(log) => panic!("the mount ended: {log}"),
+        }
+    }
+}
+
+/// Mounts what an endpoint has and waits until it is there; answers what the mount said where it
+/// ended before.
+#[track_caller]
+pub(crate) fn mount_at(
+    endpoint: &str,
+    environment: &[(&'static str, String)],
+    source: &str,
+    arguments: &[&str],
+) -> Result<TestMount, String> {
+    assert!(Path::new("/dev/fuse").exists(), "no /dev/fuse: this machine can't mount");
+    let mountpoint = Mountpoint::new();
+    let mut command = Command::new(tools::pailfs());
+    command.arg("mount").arg(source).arg(mountpoint.path()).arg("-f");
+    command.args(["--endpoint-url", endpoint, "--region", REGION]);
+    // The last one counts: that of a test that mounts twice on the same state.
+    command.arg("--state-dir").arg(mountpoint.state());
+    command.args(arguments).envs(environment.iter().cloned());
+    let mut child = Child::spawn("mount", command, Leftover::Mount(mountpoint.path()));
+    let ready = wait::poll(PATIENCE, || match child.ended() {
+        Some(status) => Some(Err(format!("{status}: {}", child.log()))),
+        None => mountpoint.is_mounted().then_some(Ok(())),
+    });
+    match ready {
+        Some(Ok(())) => Ok(TestMount { child, mountpoint }),
+        Some(Err(log)) => Err(log),
+        None => panic!("nothing is mounted: {}", child.log()),
     }
 }
 

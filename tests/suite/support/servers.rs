@@ -112,16 +112,21 @@ impl Server {
     /// What a program needs in its environment to be let in.
     #[expect(clippy::unused_self, reason = "that all servers take the same keys is theirs to know")]
     pub(crate) fn environment(&self) -> Vec<(&'static str, String)> {
-        let keys = Keys::default();
-        vec![
-            ("AWS_ACCESS_KEY_ID", keys.access),
-            ("AWS_SECRET_ACCESS_KEY", keys.secret),
-            ("AWS_REGION", REGION.to_owned()),
-            ("AWS_CONFIG_FILE", "/dev/null".to_owned()),
-            ("AWS_SHARED_CREDENTIALS_FILE", "/dev/null".to_owned()),
-            ("AWS_EC2_METADATA_DISABLED", "true".to_owned()),
-        ]
+        environment()
     }
+}
+
+/// What a program needs in its environment to be let in by a server with the usual keys.
+pub(crate) fn environment() -> Vec<(&'static str, String)> {
+    let keys = Keys::default();
+    vec![
+        ("AWS_ACCESS_KEY_ID", keys.access),
+        ("AWS_SECRET_ACCESS_KEY", keys.secret),
+        ("AWS_REGION", REGION.to_owned()),
+        ("AWS_CONFIG_FILE", "/dev/null".to_owned()),
+        ("AWS_SHARED_CREDENTIALS_FILE", "/dev/null".to_owned()),
+        ("AWS_EC2_METADATA_DISABLED", "true".to_owned()),
+    ]
 }
 
 impl Drop for Server {

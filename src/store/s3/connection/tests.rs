@@ -270,8 +270,8 @@ async fn an_operation_that_runs_out_of_time_tells_its_last_failure() {
         .http_client(Watched::new(http, BASIS.answer))
         .retry_config(RetryConfig::standard().with_max_attempts(60));
     let client = aws_sdk_s3::Client::from_conf(config.build());
-    let connection =
-        Connection::new(client, "us-east-1".to_owned(), "http://host".to_owned(), BASIS);
+    let (region, endpoint) = ("us-east-1".to_owned(), "http://host".to_owned());
+    let connection = Connection::new(client, region, endpoint, BASIS, Renewal::Pointless);
     let error = connection.head_object("photos", "a", HeadObject::default()).await.unwrap_err();
     assert_eq!(error.kind, ErrorKind::Timeout);
     let expected = "no success within 60 s, last failure: connection refused (http://host)";

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use aws_sdk_s3::primitives::SdkBody;
 
 use super::*;
-use crate::store::types::{CannedAcl, ETag, Encryption};
+use crate::store::types::{CannedAcl, ETag, Encryption, Grant, Grantee, ObjectLock, Permission};
 
 fn source(key: &str, version: Option<&str>) -> CopySource {
     CopySource {
@@ -81,6 +81,41 @@ fn all_that_rides_along_with_an_object_is_a_header() {
         ("if-none-match", "*"),
     ];
     assert_eq!(pairs(&write_headers(&options)), expected);
+}
+
+#[test]
+fn grants_are_headers_by_permission() {
+    let grant = |permission, grantee| Grant { grantee, permission };
+    let user = Grantee::CanonicalUser { id: "1a".to_owned(), display_name: None };
+    let all = Grantee::Group { uri: "http://all".to_owned() };
+    let other = Grantee::Email { address: "o@example.com".to_owned() };
+    let grants = [
+        grant(Permission::Read, user.clone()),
+        grant(Permission::WriteAcp, all),
+        grant(Permission::FullControl, user),
+        grant(Permission::Read, other),
+    ];
+    let expected = [
+        ("x-amz-grant-full-control", "id=\"1a\""),
+        ("x-amz-grant-read", "id=\"1a\", emailAddress=\"o@example.com\""),
+        ("x-amz-grant-write-acp", "uri=\"http://all\""),
+    ];
+    assert_eq!(pairs(&grant_headers(&grants)), expected);
+    assert!(grant_headers(&[]).is_empty());
+}
+
+#[test]
+fn a_lock_is_up_to_three_headers() {
+    let until = SystemTime::UNIX_EPOCH + Duration::from_secs(86_400);
+    let lock =
+        ObjectLock { retention: Some(("GOVERNANCE".to_owned(), until)), legal_hold: Some(false) };
+    let expected = [
+        ("x-amz-object-lock-mode", "GOVERNANCE"),
+        ("x-amz-object-lock-retain-until-date", "1970-01-02T00:00:00Z"),
+        ("x-amz-object-lock-legal-hold", "OFF"),
+    ];
+    assert_eq!(pairs(&lock_headers(&lock)), expected);
+    assert!(lock_headers(&ObjectLock::default()).is_empty());
 }
 
 #[test]
