@@ -25,8 +25,8 @@ onto itself. Owner, mode and times stand among the metadata of an object too and
 
 A name of lower-case letters, digits, `-`, `_` and `.` is the header's; any other byte is written as `%` and two
 hexadecimal digits, in lower case. A value of printable ASCII is the header's; other text is an encoded word of RFC 2047
-(`=?UTF-8?B?...?=`), and what is no UTF-8 a data URL (`data:;base64,...`). What others wrote is read by the same rules.
-S3 takes 2 KiB of names and values; ";
+(`=?UTF-8?B?...?=`), and what is no text or has spaces around it a data URL (`data:;base64,...`). What others wrote is
+read by the same rules. S3 takes 2 KiB of names and values; ";
 
 const TAIL: &str = "
 Buckets: `mkdir` in a mount of `/` creates one, in the region of `--create-region`; `rmdir` deletes an empty one; `rm -r`

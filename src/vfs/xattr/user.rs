@@ -3,8 +3,8 @@
 //! S3 keeps the names of metadata as HTTP headers: in lower case and without spaces; and their
 //! values as printable ASCII. What is neither is escaped, in ways that other tools undo as well:
 //! names with `%` and two hexadecimal digits, text as the encoded words of RFC 2047, which is how
-//! S3 itself answers with other than ASCII, and bytes that are no text as the data URLs of
-//! RFC 2397. What others wrote is read by the same rules.
+//! S3 itself answers with other than ASCII, and all other bytes as the data URLs of RFC 2397. What
+//! others wrote is read by the same rules.
 //! Everything here is pure; owner, mode and times stand beside and are `namespace::posix`'s.
 
 use base64::Engine;
@@ -26,7 +26,7 @@ const NAME_BYTES_MAX: usize = 255 - "user.".len();
 /// How many bytes the names and values of all attributes of an object may have, as they are spelt.
 pub const BYTES_MAX: usize = METADATA_BYTES_MAX - POSIX_BYTES;
 
-/// How a value begins whose bytes are no text.
+/// How a value begins whose bytes are spelt out.
 const BYTES: &str = "data:;base64,";
 
 /// There is no room for one more.
@@ -123,16 +123,16 @@ fn escaped_in_front(key: &str) -> String {
 /// A value as a header can carry it.
 fn encode(value: &[u8]) -> String {
     match std::str::from_utf8(value) {
-        Ok(text) if is_plain(text) => text.to_owned(),
-        Ok(text) => format!("=?UTF-8?B?{}?=", STANDARD.encode(text)),
-        Err(_) => format!("{BYTES}{}", STANDARD.encode(value)),
+        Ok(text) if is_text(text) && text.is_ascii() => text.to_owned(),
+        Ok(text) if is_text(text) => format!("=?UTF-8?B?{}?=", STANDARD.encode(text)),
+        Ok(_) | Err(_) => format!("{BYTES}{}", STANDARD.encode(value)),
     }
 }
 
-/// Whether a header has this text as its value in the end: printable, with nothing around it that
-/// HTTP takes away, and not to be taken for one that is encoded.
-fn is_plain(text: &str) -> bool {
-    let is_printable = text.bytes().all(|byte| (b' '..=b'~').contains(&byte));
+/// Whether this survives servers that take encoded words for what they say: no control characters,
+/// nothing around it that HTTP takes away, and not to be taken for one that is encoded.
+fn is_text(text: &str) -> bool {
+    let is_printable = !text.chars().any(char::is_control);
     let is_encoded = text.contains("=?") || text.starts_with(BYTES);
     is_printable && !text.is_empty() && text.trim() == text && !is_encoded
 }
@@ -262,13 +262,14 @@ mod tests {
     }
 
     #[test]
-    fn other_values_are_encoded_words() {
+    fn other_text_is_encoded_words_and_the_rest_data_urls() {
         check_value("grün".as_bytes(), "=?UTF-8?B?Z3LDvG4=?=");
         check_value(b"\xff\x00", "data:;base64,/wA=");
-        check_value(b"", "=?UTF-8?B??=");
-        check_value(b" led", "=?UTF-8?B?IGxlZA==?=");
-        check_value(b"data:;base64,/wA=", "=?UTF-8?B?ZGF0YTo7YmFzZTY0LC93QT0=?=");
-        check_value(b"=?UTF-8?B?eA==?=", "=?UTF-8?B?PT9VVEYtOD9CP2VBPT0/PQ==?=");
+        check_value(b"", "data:;base64,");
+        check_value(b" led", "data:;base64,IGxlZA==");
+        check_value(b"two\nlines", "data:;base64,dHdvCmxpbmVz");
+        check_value(b"data:;base64,/wA=", "data:;base64,ZGF0YTo7YmFzZTY0LC93QT0=");
+        check_value(b"=?UTF-8?B?eA==?=", "data:;base64,PT9VVEYtOD9CP2VBPT0/PQ==");
     }
 
     #[test]

@@ -30,9 +30,10 @@ impl Bench {
         let site = Site::new(kind);
         let mount = site.mount(arguments);
         let bench = Self { mount, site };
-        // As on AWS, new buckets of ministack refuse what is public.
+        // As on AWS, new buckets of ministack refuse what is public, and have no ACLs.
         if kind == Kind::Ministack {
             bench.s3("delete_public_access_block", json!({}));
+            bench.s3("delete_bucket_ownership_controls", json!({}));
         }
         bench
     }
@@ -106,6 +107,7 @@ impl Bench {
 /// Runs a test on our server and on ministack.
 fn on_both(test: impl Fn(&Bench)) {
     for kind in [Kind::Pailfs, Kind::Ministack] {
+        println!("on {kind:?}");
         test(&Bench::new(kind, &[]));
     }
 }
