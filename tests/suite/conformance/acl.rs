@@ -114,6 +114,8 @@ async fn a_copy_can_be_given_grants(bench: &Bench) -> Outcome {
 }
 
 async fn a_bucket_without_acls_takes_none(bench: &Bench) -> Outcome {
+    // Whether public ones are blocked is another question.
+    bench.allow_acls().await?;
     let controls = "<OwnershipControls><Rule><ObjectOwnership>BucketOwnerEnforced\
                     </ObjectOwnership></Rule></OwnershipControls>";
     let bucket = Resource::bucket(&bench.bucket);
