@@ -82,7 +82,11 @@ impl Vfs {
         // `resolve` has checked that it is UTF-8; a bucket's name that is not is none.
         let name = std::str::from_utf8(name).map_err(|_| VfsError::NameNotUtf8)?;
         let name: Arc<str> = Arc::from(name);
-        let remembered = directory.names().find(&name, self.now(), self.ttl());
+        let mut remembered = directory.names().find(&name, self.now(), self.ttl());
+        if remembered.is_none() && self.is_being_emptied(directory) {
+            self.list_ahead(directory, &named).await;
+            remembered = directory.names().find(&name, self.now(), self.ttl());
+        }
         let (known, ttl) = match remembered {
             Some(remembered) => remembered,
             None => self.ask(directory, &name, &named).await?,

@@ -14,3 +14,4 @@ pub mod recover;
 pub mod remove;
 pub mod rename;
 pub mod rename_tree;
+pub mod unlinking;
