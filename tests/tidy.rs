@@ -39,6 +39,7 @@ const VFS_ARROWS: &[(&str, &[&str])] = &[
     ("cache", &["ops", "write"]),
     ("namespace", &["ops", "write", "read"]),
     ("write", &["ops"]),
+    ("removal", &["ops", "write", "read", "cache"]),
     ("journal", &["ops", "write", "read", "cache", "namespace", "store"]),
     ("xattr", &["ops", "write", "read", "cache", "journal"]),
 ];
@@ -119,6 +120,7 @@ const RULES: &[Rule] = &[
             ("src/vfs/namespace/names.rs", "use crate::vfs::read::fetch;"),
             ("src/vfs/namespace.rs", "use crate::vfs::ops::file;"),
             ("src/vfs/write/plan.rs", "use crate::vfs::ops::file;"),
+            ("src/vfs/removal/mod.rs", "use crate::vfs::write::upload;"),
             ("src/vfs/journal/mod.rs", "use crate::store::ObjectStore;"),
             ("src/vfs/journal/mod.rs", "use crate::vfs::namespace::names;"),
             ("src/vfs/xattr/acl.rs", "use crate::vfs::cache::attributes::Attributes;"),

@@ -77,7 +77,7 @@ pub async fn drain(vfs: &Vfs, mountpoint: &Path, signals: &mut Signals) -> anyho
         }
     };
     for (path, reason) in &drained.failed {
-        tracing::error!("{place}: {path} is not in S3: {reason}");
+        tracing::error!("{place}: {path} {reason}");
     }
     tracing::info!("{place}: {} files written at the end", drained.written);
     Ok(drained)

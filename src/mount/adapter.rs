@@ -60,6 +60,11 @@ impl Adapter {
         Arc::clone(&self.vfs)
     }
 
+    /// Whoever makes or changes files as well is in no hurry to remove many.
+    fn note_change(&self, request: &Request) {
+        self.vfs.note_other_change(request.pid());
+    }
+
     fn answer<T: Send + 'static>(
         &self,
         subject: Subject,
@@ -142,6 +147,7 @@ impl Filesystem for Adapter {
         device: u32,
         reply: ReplyEntry,
     ) {
+        self.note_change(request);
         let (vfs, name) = (self.vfs(), owned(name));
         let subject = Subject::of_name("mknod", parent.0, &name);
         let creation = convert::creation(request, mode, umask);
@@ -172,6 +178,7 @@ impl Filesystem for Adapter {
         umask: u32,
         reply: ReplyEntry,
     ) {
+        self.note_change(request);
         let (vfs, name) = (self.vfs(), owned(name));
         let subject = Subject::of_name("mkdir", parent.0, &name);
         let creation = convert::creation(request, mode, umask);
@@ -179,16 +186,18 @@ impl Filesystem for Adapter {
         self.answer(subject, operation, reply);
     }
 
-    fn unlink(&self, _request: &Request, parent: INodeNo, name: &OsStr, reply: ReplyEmpty) {
-        let (vfs, name) = (self.vfs(), owned(name));
+    fn unlink(&self, request: &Request, parent: INodeNo, name: &OsStr, reply: ReplyEmpty) {
+        let (vfs, name, caller) = (self.vfs(), owned(name), convert::caller(request));
         let subject = Subject::of_name("unlink", parent.0, &name);
-        self.transfer(subject, async move { vfs.unlink(Ino(parent.0), &name).await }, reply);
+        let operation = async move { vfs.unlink(Ino(parent.0), &name, caller).await };
+        self.transfer(subject, operation, reply);
     }
 
     fn rmdir(&self, _request: &Request, parent: INodeNo, name: &OsStr, reply: ReplyEmpty) {
         let (vfs, name) = (self.vfs(), owned(name));
         let subject = Subject::of_name("rmdir", parent.0, &name);
-        self.answer(subject, async move { vfs.rmdir(Ino(parent.0), &name).await }, reply);
+        // What was removed in it before may still be under way.
+        self.transfer(subject, async move { vfs.rmdir(Ino(parent.0), &name).await }, reply);
     }
 
     fn symlink(
@@ -199,6 +208,7 @@ impl Filesystem for Adapter {
         target: &Path,
         reply: ReplyEntry,
     ) {
+        self.note_change(request);
         let (vfs, name, target) = (self.vfs(), owned(name), owned(target.as_os_str()));
         let subject = Subject::of_name("symlink", parent.0, &name);
         let creation = convert::creation(request, 0, 0);
@@ -224,7 +234,7 @@ impl Filesystem for Adapter {
 
     fn rename(
         &self,
-        _request: &Request,
+        request: &Request,
         parent: INodeNo,
         name: &OsStr,
         new_parent: INodeNo,
@@ -235,6 +245,7 @@ impl Filesystem for Adapter {
         let Some(replace) = convert::replace(flags) else {
             return reply.error(fuser::Errno::EINVAL);
         };
+        self.note_change(request);
         let (vfs, name, new_name) = (self.vfs(), owned(name), owned(new_name));
         let subject = Subject::of_name("rename", parent.0, &name);
         let operation = async move {
@@ -269,6 +280,9 @@ impl Filesystem for Adapter {
         _flags: Option<BsdFileFlags>,
         reply: ReplyAttr,
     ) {
+        if size.is_some() {
+            self.note_change(request);
+        }
         let change = SetAttr {
             size,
             mode: mode.map(convert::permissions),
@@ -350,6 +364,9 @@ impl Filesystem for Adapter {
 
     fn open(&self, request: &Request, ino: INodeNo, flags: OpenFlags, reply: ReplyOpen) {
         let (vfs, how) = (self.vfs(), convert::open_how(flags.0));
+        if how.write {
+            self.note_change(request);
+        }
         let privilege = convert::caller(request).privilege();
         let subject = Subject::of("open", ino.0);
         let operation = async move { vfs.open(Ino(ino.0), how, privilege).await };
@@ -366,6 +383,7 @@ impl Filesystem for Adapter {
         flags: i32,
         reply: ReplyCreate,
     ) {
+        self.note_change(request);
         let (vfs, name, how) = (self.vfs(), owned(name), convert::open_how(flags));
         let creation = convert::creation(request, mode, umask);
         let subject = Subject::of_name("create", parent.0, &name);
@@ -568,15 +586,18 @@ impl Filesystem for Adapter {
         reply.ok();
     }
 
-    /// A name is in S3 as soon as the operation that made it has returned.
+    /// A name is in S3 as soon as the operation that made it has returned, and may be there still
+    /// when it is removed.
     fn fsyncdir(
         &self,
         _request: &Request,
-        _ino: INodeNo,
-        _fh: FileHandle,
+        ino: INodeNo,
+        fh: FileHandle,
         _data_only: bool,
         reply: ReplyEmpty,
     ) {
-        reply.ok();
+        let vfs = self.vfs();
+        let subject = Subject::of("fsyncdir", ino.0);
+        self.transfer(subject, async move { vfs.fsyncdir(Fh(fh.0)).await }, reply);
     }
 }

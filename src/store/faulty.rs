@@ -53,6 +53,8 @@ struct Plan {
     everything: Option<StoreError>,
     /// From this call on nothing is answered.
     silent_from: Option<usize>,
+    /// By name of the operation: for how long before it is done, and before its answer comes.
+    lingering: HashMap<&'static str, Duration>,
 }
 
 impl Faulty {
@@ -83,7 +85,13 @@ impl Faulty {
         self.plan().silent_from = Some(number);
     }
 
-    /// Fails nothing any more.
+    /// From now on every call of that method of [`ObjectStore`] takes so long to be done, and as
+    /// long again to be answered.
+    pub fn linger(&self, operation: &'static str, pause: Duration) {
+        self.plan().lingering.insert(operation, pause);
+    }
+
+    /// Fails nothing any more, and what lingers goes on lingering.
     pub fn heal(&self) {
         let mut plan = self.plan();
         plan.at_call.clear();
@@ -116,15 +124,17 @@ impl Faulty {
         key: &str,
         call: impl Future<Output = StoreResult<T>> + Send,
     ) -> StoreResult<T> {
-        let (fault, is_silent) = {
+        let (fault, is_silent, pause) = {
             let mut plan = self.plan();
             let is_silent = plan.silent_from.is_some_and(|from| plan.calls.len() >= from);
-            (plan.next_fault(operation, key), is_silent)
+            let pause = plan.lingering.get(operation).copied();
+            (plan.next_fault(operation, key), is_silent, pause)
         };
         if is_silent {
             return std::future::pending().await;
         }
-        match fault {
+        linger(pause).await;
+        let answer = match fault {
             None => call.await,
             Some((error, When::Before)) => Err(error),
             Some((error, When::After)) => {
@@ -132,7 +142,9 @@ impl Faulty {
                 drop(call.await);
                 Err(error)
             }
-        }
+        };
+        linger(pause).await;
+        answer
     }
 }
 
@@ -143,6 +155,12 @@ impl Plan {
         let lasting = self.everything.as_ref().or_else(|| self.operations.get(operation));
         let lasting = lasting.map(|error| (error.clone(), When::Before));
         lasting.or_else(|| self.at_call.remove(&number))
+    }
+}
+
+async fn linger(pause: Option<Duration>) {
+    if let Some(pause) = pause {
+        tokio::time::sleep(pause).await;
     }
 }
 
@@ -395,6 +413,19 @@ mod tests {
         assert!(put(&store, "b").now_or_never().is_none());
         store.heal();
         assert!(!is_there(&store, "b").await);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_call_lingers_before_it_is_done_and_before_it_is_answered() {
+        let store = faulty().await;
+        store.linger("put_object", Duration::from_secs(1));
+        let mut putting = std::pin::pin!(put(&store, "a"));
+        assert!((&mut putting).now_or_never().is_none());
+        assert!(!is_there(&store, "a").await);
+        tokio::time::advance(Duration::from_secs(1)).await;
+        assert!((&mut putting).now_or_never().is_none());
+        assert!(is_there(&store, "a").await);
+        assert!(putting.await);
     }
 
     #[tokio::test]

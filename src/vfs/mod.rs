@@ -12,6 +12,7 @@ pub mod namespace;
 pub mod ops;
 pub mod options;
 pub mod read;
+pub mod removal;
 pub mod types;
 pub mod write;
 pub mod xattr;
@@ -35,6 +36,8 @@ use crate::vfs::ops::moves::Moves;
 use crate::vfs::options::Options;
 use crate::vfs::read::Reader;
 use crate::vfs::read::plan::ReadLimits;
+use crate::vfs::removal::Removals;
+use crate::vfs::removal::view::View;
 use crate::vfs::types::{Ino, Source};
 use crate::vfs::write::draft::{Drafting, DraftingOptions};
 
@@ -54,6 +57,7 @@ pub struct Vfs {
     attributes: Option<Arc<Attributes>>,
     budget: Arc<Budget>,
     moves: Moves,
+    removals: Arc<Removals>,
     journal: Option<Journal>,
     ending: AtomicBool,
     kernel: OnceLock<Arc<dyn KernelCache>>,
@@ -72,7 +76,7 @@ pub trait KernelCache: Send + Sync + 'static {
 pub struct Drained {
     /// Files whose bytes reached S3 while draining.
     pub written: u64,
-    /// Paths that could not be written, each with the reason.
+    /// Paths that could not be written or removed, each with what became of it.
     pub failed: Vec<(String, String)>,
 }
 
@@ -86,6 +90,8 @@ impl Vfs {
         options: Options,
         clock: Arc<dyn Clock>,
     ) -> Arc<Self> {
+        let removals = Removals::new(Arc::clone(&store));
+        let store: Arc<dyn ObjectStore> = Arc::new(View::new(store, &removals));
         let budget = Budget::new(options.memory_bytes_max);
         let limits = ReadLimits::for_memory(options.memory_bytes_max, options.operation_timeout);
         let root = match source {
@@ -116,6 +122,7 @@ impl Vfs {
             inodes: Inodes::new(root),
             handles: Handles::default(),
             moves: Moves::default(),
+            removals,
             journal,
             ending: AtomicBool::new(false),
             kernel: OnceLock::new(),

@@ -81,7 +81,7 @@ fn report(record: &Record) -> anyhow::Result<ExitCode> {
         return Ok(ExitCode::SUCCESS);
     }
     for (path, reason) in unwritten {
-        eprintln!("pailfs: {place}: {path} is not in S3: {reason}");
+        eprintln!("pailfs: {place}: {path} {reason}");
     }
-    bail!("{place} is unmounted, but {} files are not in S3{log}", unwritten.len())
+    bail!("{place} is unmounted, but {} changes are not in S3{log}", unwritten.len())
 }

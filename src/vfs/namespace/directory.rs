@@ -373,7 +373,8 @@ impl Names {
     /// directory.
     #[must_use]
     pub fn has_other_than(&self, name: &str, now: Duration, ttl: Duration) -> bool {
-        self.by_name.iter().any(|(other, child)| {
+        // Whoever removes many begins at the start.
+        self.by_name.iter().rev().any(|(other, child)| {
             &**other != name
                 && child.known != Known::Absent
                 && !child.pinned

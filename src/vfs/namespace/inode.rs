@@ -8,7 +8,7 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use tokio::sync::Notify;
 
@@ -101,6 +101,10 @@ pub struct Inode {
 pub struct Own {
     /// When a name in it was made or removed here.
     pub changed_at: Option<SystemTime>,
+    /// When a name in it was made here, as the mount's clock counts.
+    pub made_in_at: Option<Duration>,
+    /// When a program that removes many names removed one in it, as the mount's clock counts.
+    pub emptied_at: Option<Duration>,
     /// Owner, mode and times of a directory that has no key to keep them under: the root of a
     /// bucket, and that of all buckets.
     pub posix: Option<Arc<Posix>>,
@@ -159,6 +163,16 @@ impl Inode {
     /// A name in it was made or removed.
     pub fn note_changed(&self, at: SystemTime) {
         lock(&self.own).changed_at = Some(at);
+    }
+
+    /// A name in it was made.
+    pub fn note_made_in(&self, at: Duration) {
+        lock(&self.own).made_in_at = Some(at);
+    }
+
+    /// A program that removes many names has removed one in it.
+    pub fn note_emptied(&self, at: Duration) {
+        lock(&self.own).emptied_at = Some(at);
     }
 
     /// Times that were set count more than what happened before.

@@ -14,7 +14,8 @@ use crate::vfs::write::upload::Target;
 use crate::vfs::{Drained, Vfs};
 
 impl Vfs {
-    /// Writes what open files still hold and refuses every later change.
+    /// Writes what open files still hold, waits for what is being removed, and refuses every later
+    /// change.
     pub async fn drain(&self) -> Drained {
         self.ending.store(true, std::sync::atomic::Ordering::Release);
         let mut drained = Drained::default();
@@ -30,9 +31,13 @@ impl Vfs {
                     drained.written += 1;
                 }
                 Ok(()) => {}
-                Err(error) => drained.failed.push((self.path(&file.inode), error.to_string())),
+                Err(error) => {
+                    let reason = format!("is not in S3: {error}");
+                    drained.failed.push((self.path(&file.inode), reason));
+                }
             }
         }
+        self.drain_removals(&mut drained).await;
         drained
     }
 

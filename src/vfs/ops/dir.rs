@@ -18,7 +18,7 @@ use crate::vfs::namespace::directory::{Begun, DirectoryFacts, Known, Marker};
 use crate::vfs::namespace::inode::{Inode, Location};
 use crate::vfs::namespace::listing::{Assembly, Item};
 use crate::vfs::namespace::names::DirPrefix;
-use crate::vfs::ops::lookup::{Found, meaning};
+use crate::vfs::ops::lookup::{Found, Meaning, meaning};
 use crate::vfs::ops::moves::Purpose;
 use crate::vfs::types::{Caller, DirEntry, Entry, Fh, FsStat, Ino, Kind, Listing, Opened, Room};
 
@@ -35,6 +35,13 @@ const OFFSET_OF_FIRST_NAME: u64 = 2;
 pub struct DirectoryHandle {
     inode: Arc<Inode>,
     cursor: Mutex<Cursor>,
+}
+
+impl DirectoryHandle {
+    #[must_use]
+    pub fn inode(&self) -> &Arc<Inode> {
+        &self.inode
+    }
 }
 
 #[derive(Default)]
@@ -233,6 +240,29 @@ impl Vfs {
         Ok((items, is_last))
     }
 
+    /// Learns what is behind a name that is to be asked for anew, and the name itself: one request
+    /// for a thousand names where a program wants one after the other. What fails here is met by
+    /// whoever asks for the name alone.
+    pub(crate) async fn list_ahead(&self, directory: &Inode, named: &Meaning) {
+        let Location::Directory { prefix, .. } = directory.place().location else { return };
+        let Some((bucket, key)) = named.file().filter(|_| !self.ttl().is_zero()) else { return };
+        let asked_at = self.now();
+        let options = ListObjects {
+            prefix: prefix.as_str().to_owned(),
+            delimiter: Some("/".to_owned()),
+            start_after: just_before(&key).map(str::to_owned),
+            ..ListObjects::default()
+        };
+        let Ok(page) = self.store.list_objects(&bucket, options).await else { return };
+        let told = self.without_asking(Assembly::new(prefix).page(page));
+        let mut names = directory.names();
+        for (name, known) in told {
+            if names.find(&name, asked_at, self.ttl()).is_none() {
+                names.learn(&name, known, asked_at);
+            }
+        }
+    }
+
     fn learn_page(
         &self,
         directory: &Inode,
@@ -334,6 +364,12 @@ impl Cursor {
         self.items.drain(..superfluous);
         self.first += superfluous as u64;
     }
+}
+
+/// A key that comes shortly before this in S3's order; `None`: the start.
+fn just_before(key: &str) -> Option<&str> {
+    let (last, _) = key.char_indices().next_back()?;
+    Some(&key[..last]).filter(|before| !before.is_empty())
 }
 
 fn tell_dots(

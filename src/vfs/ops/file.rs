@@ -88,6 +88,7 @@ impl Vfs {
         let found = Found { known: Known::File(facts.clone()), ttl: self.ttl(), ..found };
         directory.names().pin(&found.name, found.known.clone(), self.now());
         directory.note_changed(self.clock.wall());
+        directory.note_made_in(self.now());
         let entry = self.entered(&directory, &found).ok_or(VfsError::NotFound)?;
         let inode = self.inodes.get(entry.attr.ino)?;
         let opening = self.handles.open(&inode);

@@ -87,17 +87,30 @@ impl Vfs {
         // `resolve` has checked that it is UTF-8; a bucket's name that is not is none.
         let name = std::str::from_utf8(name).map_err(|_| VfsError::NameNotUtf8)?;
         let name: Arc<str> = Arc::from(name);
-        let remembered = {
-            let names = directory.names();
-            // The list of buckets does not tell those that others share with us.
-            let is_told = !matches!(named, Meaning::Bucket) || names.last_known(&name).is_some();
-            is_told.then(|| names.find(&name, self.now(), self.ttl())).flatten()
-        };
+        let mut remembered = self.remembered(directory, &name, &named);
+        if remembered.is_none() && self.is_being_emptied(directory) {
+            self.list_ahead(directory, &named).await;
+            remembered = self.remembered(directory, &name, &named);
+        }
         let (known, ttl) = match remembered {
             Some(remembered) => remembered,
             None => self.ask(directory, &name, &named).await?,
         };
         Ok(Found { name, named, known, ttl })
+    }
+
+    fn remembered(
+        &self,
+        directory: &Inode,
+        name: &str,
+        named: &Meaning,
+    ) -> Option<(Known, Duration)> {
+        let names = directory.names();
+        // The list of buckets does not tell those that others share with us.
+        if matches!(named, Meaning::Bucket) && names.last_known(name).is_none() {
+            return None;
+        }
+        names.find(name, self.now(), self.ttl())
     }
 
     /// As [`Vfs::find`], with owner, mode and times.

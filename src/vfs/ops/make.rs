@@ -194,6 +194,7 @@ impl Vfs {
     fn made(&self, directory: &Inode, found: Found, known: Known) -> VfsResult<Entry> {
         directory.names().learn(&found.name, known.clone(), self.now());
         directory.note_changed(self.clock.wall());
+        directory.note_made_in(self.now());
         let found = Found { known, ttl: self.ttl(), ..found };
         self.entered(directory, &found).ok_or(VfsError::NotFound)
     }

@@ -15,4 +15,5 @@ pub mod recover;
 pub mod remove;
 pub mod rename;
 pub mod rename_tree;
+pub mod unlinking;
 pub mod xattr;

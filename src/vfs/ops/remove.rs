@@ -1,4 +1,4 @@
-//! Removing names, and what keeps a directory there that has lost its last one.
+//! Removing directories, and what keeps a directory there that has lost its last name.
 
 use std::sync::Arc;
 
@@ -16,7 +16,6 @@ use crate::vfs::ops::moves::Purpose;
 use crate::vfs::types::Ino;
 use crate::vfs::write::copy::Kept;
 use crate::vfs::write::draft::{Draft, Hold};
-use crate::vfs::write::upload::Target;
 
 /// A file whose name is about to go: nobody writes it, commits it, or begins or ends writing it.
 /// Dropped, it stays as it was.
@@ -46,29 +45,6 @@ impl Drop for Leaving {
 }
 
 impl Vfs {
-    pub async fn unlink(&self, parent: Ino, name: &[u8]) -> VfsResult<()> {
-        self.check_writable()?;
-        let directory = self.inodes.directory(parent)?;
-        let _pass = self.moves.pass(Purpose::Change, &[&directory]).await;
-        let found = self.find(&directory, name).await?;
-        let (bucket, key) = match &found.known {
-            Known::Absent => return Err(VfsError::NotFound),
-            Known::Directory(_) => return Err(VfsError::IsDirectory),
-            Known::File(_) => found.named.file().ok_or(VfsError::NotFound)?,
-        };
-        self.keep_directory(&directory, &found.name).await?;
-        let target = Target { bucket: Arc::clone(&bucket), key: Arc::clone(&key) };
-        self.part_from(|borrowed| *borrowed == target).await?;
-        let leaving = self.leave(&directory, &found.name).await;
-        self.store.delete_object(&bucket, &key, DeleteObject::default()).await?;
-        self.reader.forget(&bucket, &key);
-        self.removed(&directory, &found.name);
-        if let Some(leaving) = leaving {
-            leaving.gone().await;
-        }
-        Ok(())
-    }
-
     /// Removes an empty directory, or in the root of all buckets an empty bucket.
     pub async fn rmdir(&self, parent: Ino, name: &[u8]) -> VfsResult<()> {
         self.check_writable()?;
@@ -85,6 +61,7 @@ impl Vfs {
         if child.is_some_and(|child| !child.names().pinned().is_empty()) {
             return Err(VfsError::NotEmpty);
         }
+        self.removals_done(&bucket, prefix.as_str()).await?;
         // Also of a bucket: there are servers that delete one with all that is in it.
         self.check_empty(&bucket, &prefix).await?;
         if matches!(found.named, Meaning::Bucket) {

@@ -118,6 +118,10 @@ impl Vfs {
         if !source.is_in_place() || !target.is_in_place() {
             return Ok(false);
         }
+        for end in [source, target] {
+            let Below { bucket, prefix } = &end.below;
+            self.removals_done(bucket, prefix.as_str()).await?;
+        }
         if replaces {
             let there = self.inodes.find(target.directory.ino, &target.name);
             if there.is_some_and(|there| !there.names().pinned().is_empty()) {
@@ -232,6 +236,7 @@ impl Vfs {
         self.reader.forget(&to.target.bucket, &to.target.key);
         self.removed(&to.directory, &to.name);
         let now = self.now();
+        to.directory.note_made_in(now);
         let written = open.and_then(OpenFile::last_facts).map(|facts| facts.posix);
         let facts = Facts {
             etag: object.etag.clone(),

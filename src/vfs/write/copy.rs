@@ -121,7 +121,10 @@ pub async fn copy_object(
 ) -> StoreResult<Copied> {
     let (head, mut kept) = look(store, source).await?;
     change(&mut kept.attributes, head.last_modified);
-    let replaced = (kept.attributes != head.attributes).then_some(&kept.attributes);
+    // Of all attributes this is the one that S3 does not copy with the others.
+    let is_redirected = kept.attributes.website_redirect_location.is_some();
+    let is_replaced = is_redirected || kept.attributes != head.attributes;
+    let replaced = is_replaced.then_some(&kept.attributes);
     let copy = Copy { store, source, head: &head, target, kept: &kept };
     let (etag, last_modified) = copy.run(replaced, conditions).await?;
     finish(store, target, (head, kept), etag, last_modified).await

@@ -15,6 +15,8 @@ const CANNED: [&str; 7] = [
     "private",
 ];
 
+const OF_BUCKETS: [&str; 4] = ["public-read", "public-read-write", "authenticated-read", "private"];
+
 /// Somebody whom our server knows by this address and id.
 const OTHER_EMAIL: &str = "other@example.com";
 const OTHER_ID: &str = "79a59df900b949e55d96a1e698fbacedfd6e09d98eacf8f8d5218e7cd47ef2be";
@@ -34,7 +36,8 @@ fn canned_acls_are_set_by_name() {
     on_both(|bench| {
         bench.mount.shell("echo text > file").ok();
         for path in ["file", "."] {
-            for acl in CANNED {
+            // There are servers that know the others for objects alone.
+            for acl in CANNED.into_iter().filter(|acl| path == "file" || OF_BUCKETS.contains(acl)) {
                 bench.set(path, "user.s3.acl", acl);
                 let (shown, outside) = (bench.get_json(path, "user.s3.acl"), outside(bench, path));
                 assert_eq!(shown["Grants"], outside["Grants"], "{path} {acl}");

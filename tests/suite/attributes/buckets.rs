@@ -1,13 +1,9 @@
 //! What belongs to a bucket: documents, tags, versions, and uploads that nobody finished.
 
-use std::io::Write;
-use std::time::Duration;
-
 use serde_json::{Value, json};
 
 use crate::attributes::{Bench, on_both};
 use crate::support::servers::Kind;
-use crate::support::wait;
 
 /// A document of a bucket: its attribute, boto3's methods and how they call it, and one.
 struct Document {
@@ -272,14 +268,18 @@ fn uploads_in_progress_are_seen_and_aborted_by_age() {
 #[test]
 fn a_file_being_written_in_parts_is_an_upload_in_progress() {
     let bench = Bench::new(Kind::Pailfs, &[]);
-    let mut file = std::fs::File::create(bench.mount.path("large")).unwrap();
-    file.write_all(&vec![1; 40 << 20]).unwrap();
-    let shown = wait::poll(Duration::from_secs(30), || {
-        let shown = bench.get(".", "user.s3.uploads");
-        (shown.lines().count() == 1 && !shown.contains(" bytes=0 ")).then_some(shown)
-    });
-    let shown = shown.unwrap_or_else(|| bench.get(".", "user.s3"));
-    assert!(shown.ends_with(" large"), "{shown}");
-    drop(file);
-    assert_eq!(bench.get(".", "user.s3.uploads"), "");
+    let script = r#"python3 - <<'END'
+import os, time
+uploads = lambda: os.getxattr(".", "user.s3.uploads").decode()
+with open("large", "wb", buffering=0) as file:
+    for _ in range(40):
+        file.write(b"x" * (1 << 20))
+    deadline = time.monotonic() + 30
+    while " parts=0 " in uploads() or not uploads():
+        assert time.monotonic() < deadline, uploads()
+    assert uploads().endswith(" large"), uploads()
+assert not uploads(), uploads()
+END"#;
+    bench.mount.shell(script).ok();
+    assert_eq!(bench.head("large")["ContentLength"], 40 << 20);
 }

@@ -119,3 +119,29 @@ fn a_short_absence_goes_unnoticed() {
     let read = reader.join().expect("a thread").expect("the server was only gone for a while");
     assert_eq!(read, b"text");
 }
+
+#[test]
+fn names_that_s3_could_not_remove_come_back() {
+    let mut site = Site::new(Kind::Pailfs);
+    for number in 0..60 {
+        site.bucket.put(&format!("dir/{number:02}"), "x");
+    }
+    // What was listed once is believed for longer than the test takes.
+    let mount = site.mount(&["--timeout", "3", "--ttl", "600"]);
+    let names = mount.names("dir");
+    let remove = |name: &String| fs::remove_file(mount.path(format!("dir/{name}")));
+    let sync = || File::open(mount.path("dir")).expect("a directory").sync_all();
+    names[..20].iter().for_each(|name| remove(name).expect("a removal"));
+    sync().expect("all of them are gone");
+    site.server_mut().kill();
+    names[20..40].iter().for_each(|name| remove(name).expect("nobody waits for S3"));
+    assert_eq!(mount.names("dir"), names[40..]);
+    check_is_io_error(&sync().expect_err("the server is gone"));
+    site.server_mut().resume();
+    assert_eq!(mount.names("dir"), names[20..]);
+    assert_eq!(site.bucket.keys().len(), 40);
+    assert!(mount.log().contains("removed, and is there again"), "{}", mount.log());
+    names[20..].iter().for_each(|name| remove(name).expect("a removal"));
+    sync().expect("all of them are gone");
+    assert_eq!(site.bucket.keys(), ["dir/"]);
+}

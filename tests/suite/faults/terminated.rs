@@ -51,3 +51,23 @@ fn a_dead_mount_is_unmounted_and_mounted_anew() {
     let next = site.mount(&[]);
     assert_eq!(next.shell("cat file").ok(), "text\n");
 }
+
+#[test]
+fn names_come_back_when_the_mount_dies_before_s3_has_removed_them() {
+    let mut site = Site::new(Kind::Pailfs);
+    for number in 0..40 {
+        site.bucket.put(&format!("dir/{number:02}"), "x");
+    }
+    let mut mount = site.mount(&["--ttl", "600"]);
+    let names = mount.names("dir");
+    let remove = |name: &String| std::fs::remove_file(mount.path(format!("dir/{name}")));
+    names[..16].iter().for_each(|name| remove(name).expect("a removal"));
+    site.server_mut().kill();
+    names[16..30].iter().for_each(|name| remove(name).expect("nobody waits for S3"));
+    mount.kill();
+    site.server_mut().resume();
+    let next = site.mount(&[]);
+    assert_eq!(next.names("dir"), names[16..]);
+    next.shell("rm -r dir").ok();
+    assert_eq!(site.bucket.keys(), Vec::<String>::new());
+}

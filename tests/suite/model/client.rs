@@ -73,6 +73,14 @@ impl Client {
         }
     }
 
+    /// Waits for everything that is being removed, as `fsync` of the root does.
+    pub(super) async fn settle(&self) -> Result<(), VfsError> {
+        let fh = self.vfs.opendir(Ino::ROOT).await?.fh;
+        let synced = self.vfs.fsyncdir(fh).await;
+        self.vfs.releasedir(fh);
+        synced
+    }
+
     pub(super) fn check_nothing_left(&self) {
         assert_eq!(self.vfs.open_handles(), 0, "handles left open");
         assert_eq!(self.vfs.known_inodes(), 1, "inodes left beside the root");
@@ -347,7 +355,7 @@ impl Client {
 
     pub(super) async fn unlink(&self, path: &str) -> Result<Vec<u8>, VfsError> {
         let walk = self.walk(path).await?;
-        self.vfs.unlink(walk.parent, walk.name.as_bytes()).await.map(|()| Vec::new())
+        self.vfs.unlink(walk.parent, walk.name.as_bytes(), ROOT).await.map(|()| Vec::new())
     }
 
     pub(super) async fn rename(&self, from: &str, to: &str) -> Result<Vec<u8>, VfsError> {

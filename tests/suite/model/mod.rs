@@ -8,6 +8,7 @@ mod attributes;
 mod client;
 mod faults;
 mod open;
+mod removals;
 mod steps;
 mod together;
 mod tree;
@@ -17,6 +18,7 @@ use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use pailfs::store::clock::{Clock, VirtualClock};
+use pailfs::store::faulty::Faulty;
 use pailfs::store::model::{Model, ModelOptions};
 use pailfs::store::types::{
     CompleteMultipart, CreateBucket, CreateMultipart, DeleteObject, Payload, WriteOptions,
@@ -24,19 +26,25 @@ use pailfs::store::types::{
 use pailfs::store::{ObjectStore, Upload, UploadPart};
 use pailfs::vfs::Vfs;
 use pailfs::vfs::options::Options;
+use pailfs::vfs::removal::streaks::{ONE_BY_ONE, PAUSE_MAX};
 use pailfs::vfs::types::Source;
 use proptest::prelude::{ProptestConfig, proptest};
 
 use crate::model::client::Client;
-use crate::model::steps::{Step, steps};
+use crate::model::steps::{Action, Step, steps};
 use crate::model::tree::Tree;
 
 const BUCKET: &str = "reference";
 const TTL: Duration = Duration::from_secs(1);
 
+/// How long S3 takes to remove a batch of keys, and to say so.
+const REMOVAL: Duration = Duration::from_millis(10);
+
 /// A store, a mount of it, and what the mount should look like.
 struct World {
     store: Arc<dyn ObjectStore>,
+    /// The same with removals that linger.
+    slow: Arc<dyn ObjectStore>,
     clock: Arc<dyn Clock>,
     client: Client,
     tree: Tree,
@@ -45,17 +53,23 @@ struct World {
 impl World {
     async fn new() -> Self {
         let (store, clock) = empty_bucket().await;
-        let client = mount(&store, &clock);
-        Self { store, clock, client, tree: Tree::default() }
+        let slow = Faulty::new(Arc::clone(&store));
+        slow.linger("delete_objects", REMOVAL);
+        let slow: Arc<dyn ObjectStore> = Arc::new(slow);
+        let client = mount(&slow, &clock);
+        Self { store, slow, clock, client, tree: Tree::default() }
     }
 
     async fn run(&mut self, step: Step) {
         let context = format!("{step:?}");
         match step {
             Step::Remount => {
+                self.settle().await;
                 self.client.check_nothing_left();
-                self.client = mount(&self.store, &self.clock);
+                self.client = mount(&self.slow, &self.clock);
             }
+            Step::Hurry => self.hurry().await,
+            Step::Pause(millis) => tokio::time::sleep(Duration::from_millis(millis)).await,
             Step::Wait => tokio::time::advance(TTL).await,
             Step::PutOutside(path, content) => self.put_outside(&path, content).await,
             Step::DeleteOutside(path) => self.delete_outside(&path).await,
@@ -67,10 +81,29 @@ impl World {
         }
     }
 
+    async fn settle(&self) {
+        self.client.settle().await.expect("everything that was removed goes");
+    }
+
+    async fn hurry(&mut self) {
+        for number in 0..ONE_BY_ONE {
+            let path = format!("hurry/{number}");
+            put_outside(&*self.store, &path, b"x").await;
+        }
+        // Nothing was made in any directory shortly before.
+        tokio::time::advance(PAUSE_MAX + TTL).await;
+        for number in 0..ONE_BY_ONE {
+            self.client.unlink(&format!("hurry/{number}")).await.expect("a removal");
+        }
+        let path = "hurry".to_owned();
+        self.client.run(&Action::Rmdir { path }).await.expect("an empty directory");
+    }
+
     async fn put_outside(&mut self, path: &str, content: Vec<u8>) {
         if !self.tree.put_outside(path, &content) {
             return;
         }
+        self.settle().await;
         let payload = Payload::from(Bytes::from(content));
         self.store
             .put_object(BUCKET, path, payload, WriteOptions::default())
@@ -83,6 +116,7 @@ impl World {
         if !self.tree.delete_outside(path) {
             return;
         }
+        self.settle().await;
         self.store
             .delete_object(BUCKET, path, DeleteObject::default())
             .await
@@ -93,6 +127,8 @@ impl World {
     async fn check(&mut self) {
         let expected = self.tree.all();
         assert_eq!(self.client.all().await, expected, "as the mount sees it");
+        self.settle().await;
+        assert_eq!(self.client.all().await, expected, "as the mount sees it when all is done");
         self.client.check_nothing_left();
         let fresh = mount(&self.store, &self.clock);
         assert_eq!(fresh.all().await, expected, "as a fresh mount sees it");

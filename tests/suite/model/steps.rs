@@ -83,6 +83,10 @@ pub(super) enum Step {
     /// Another program writes an object; then the mount's TTL passes.
     PutOutside(String, Vec<u8>),
     DeleteOutside(String),
+    /// The program removes so many other files that it does not wait for what it removes next.
+    Hurry,
+    /// A while passes in which S3 may have removed something, milliseconds.
+    Pause(u64),
     /// The TTL passes.
     Wait,
     Remount,
@@ -97,6 +101,8 @@ fn step() -> impl Strategy<Value = Step> {
         12 => action().prop_map(Step::Do),
         2 => (path(), content()).prop_map(|(path, content)| Step::PutOutside(path, content)),
         1 => path().prop_map(Step::DeleteOutside),
+        2 => Just(Step::Hurry),
+        2 => (0..50u64).prop_map(Step::Pause),
         1 => Just(Step::Wait),
         1 => Just(Step::Remount),
     ]
@@ -110,7 +116,7 @@ fn action() -> impl Strategy<Value = Action> {
         2 => path().prop_map(|path| Action::Read { path }),
         4 => path().prop_map(|path| Action::Mkdir { path }),
         2 => path().prop_map(|path| Action::Rmdir { path }),
-        2 => path().prop_map(|path| Action::Unlink { path }),
+        4 => path().prop_map(|path| Action::Unlink { path }),
         3 => (path(), path()).prop_map(|(from, to)| Action::Rename { from, to }),
         2 => directory().prop_map(|path| Action::List { path }),
     ]

@@ -9,6 +9,7 @@ mod files;
 mod large;
 mod names;
 mod ranges;
+mod removals;
 mod rename;
 mod session;
 mod special;

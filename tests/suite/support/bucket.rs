@@ -26,6 +26,11 @@ impl Bucket {
         Self { store, name }
     }
 
+    /// Whether there still is such a bucket.
+    pub(crate) fn is_there(&self) -> bool {
+        found("", block_on(self.store.head_bucket(&self.name))).is_some()
+    }
+
     pub(crate) fn put(&self, key: &str, bytes: impl AsRef<[u8]>) {
         self.put_with(key, bytes, WriteOptions::default());
     }

@@ -25,6 +25,7 @@ async fn store() -> Arc<Faulty> {
         content_type: Some("text/x-special".to_owned()),
         metadata: [("mode".to_owned(), "0600".to_owned())].into(),
         storage_class: Some("STANDARD_IA".to_owned()),
+        website_redirect_location: Some("/elsewhere".to_owned()),
         ..ObjectAttributes::default()
     };
     let options = WriteOptions {
