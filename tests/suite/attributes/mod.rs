@@ -10,6 +10,7 @@ mod metadata;
 mod own;
 mod tags;
 
+use pailfs::vfs::xattr::table::TABLE;
 use serde_json::{Value, json};
 
 use crate::support::boto3;
@@ -109,5 +110,18 @@ fn on_both(test: impl Fn(&Bench)) {
     for kind in [Kind::Pailfs, Kind::Ministack] {
         println!("on {kind:?}");
         test(&Bench::new(kind, &[]));
+    }
+}
+
+/// A row of the table without a test is a promise that nobody keeps.
+#[test]
+fn every_attribute_of_the_table_has_a_test() {
+    let directory = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/suite/attributes");
+    let read = |path: std::path::PathBuf| std::fs::read_to_string(path).unwrap();
+    let files = std::fs::read_dir(directory).unwrap();
+    let tests: String = files.map(|file| read(file.unwrap().path())).collect();
+    for row in TABLE {
+        let name = row.family().unwrap_or(row.name);
+        assert!(tests.contains(name), "{} has no test", row.name);
     }
 }
