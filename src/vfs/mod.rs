@@ -37,6 +37,7 @@ use crate::vfs::read::Reader;
 use crate::vfs::read::plan::ReadLimits;
 use crate::vfs::types::{Ino, Source};
 use crate::vfs::write::draft::{Drafting, DraftingOptions};
+use crate::vfs::write::multipart::Multiparts;
 
 /// How many uploads of bytes a mount has under way at once.
 const UPLOADS_MAX: usize = 16;
@@ -55,6 +56,7 @@ pub struct Vfs {
     budget: Arc<Budget>,
     moves: Moves,
     journal: Option<Journal>,
+    multiparts: Arc<Multiparts>,
     ending: AtomicBool,
     kernel: OnceLock<Arc<dyn KernelCache>>,
 }
@@ -100,9 +102,10 @@ impl Vfs {
             part_bytes: options.part_bytes,
             staging_directory: options.state_directory.clone(),
         };
-        let drafting = Drafting::new(&store, &budget, &reader, drafting);
         let state = options.state_directory.as_ref();
         let journal = state.map(|directory| Journal::new(directory, &options.state_scope));
+        let multiparts = Multiparts::new(Arc::clone(&store), journal.clone(), Arc::clone(&clock));
+        let drafting = Drafting::new(&multiparts, &budget, &reader, drafting);
         Arc::new(Self {
             reader,
             drafting,
@@ -117,6 +120,7 @@ impl Vfs {
             handles: Handles::default(),
             moves: Moves::default(),
             journal,
+            multiparts,
             ending: AtomicBool::new(false),
             kernel: OnceLock::new(),
             store,
