@@ -15,8 +15,9 @@ const FILE_BYTES: usize = 64 << 20;
 fn parts_that_a_killed_mount_left_in_s3_are_removed_by_the_next_mount() {
     let site = Site::new(Kind::Pailfs);
     site.bucket.begin_upload("theirs");
-    let state = tempfile::tempdir().expect("a temporary directory");
-    let arguments = ["--state-dir", state.path().to_str().expect("a path in UTF-8")];
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let state = directory.path().to_str().expect("a path in UTF-8");
+    let arguments = ["--log", "info", "--state-dir", state];
     let mut mount = site.mount(&arguments);
     // A program of its own: a child that another test starts has no copy of its descriptor.
     let mut writer = Command::new("sh")
