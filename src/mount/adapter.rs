@@ -56,7 +56,7 @@ impl Adapter {
         Self { vfs, runner, clock }
     }
 
-    fn vfs(&self) -> Arc<Vfs> {
+    pub(super) fn vfs(&self) -> Arc<Vfs> {
         Arc::clone(&self.vfs)
     }
 

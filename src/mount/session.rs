@@ -108,8 +108,8 @@ pub fn mount(
     let files = Arc::clone(&vfs);
     let paths = Arc::new(move |ino| files.path_of(Ino(ino)));
     let runner = Runner::new(runtime, options.operation_timeout + DEADLINE_MARGIN, paths);
-    let adapter = Adapter::new(Arc::clone(&vfs), runner, clock);
-    serve(device, adapter, &vfs, &mountpoint).inspect_err(|_| {
+    let adapter = Adapter::new(vfs, runner, clock);
+    serve(device, adapter, &mountpoint).inspect_err(|_| {
         if let Err(error) = attach::detach(&mountpoint, Detach::Lazy) {
             tracing::warn!("{} stays mounted: {error}", mountpoint.display());
         }
@@ -120,16 +120,12 @@ fn at(step: &'static str) -> impl FnOnce(io::Error) -> MountError {
     move |error| MountError::Session { step, error }
 }
 
-fn serve(
-    device: OwnedFd,
-    adapter: Adapter,
-    vfs: &Vfs,
-    mountpoint: &Path,
-) -> Result<Mounted, MountError> {
+fn serve(device: OwnedFd, adapter: Adapter, mountpoint: &Path) -> Result<Mounted, MountError> {
     let mut config = Config::default();
     let processors = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     config.n_threads = Some(processors.clamp(2, THREADS_MAX));
     // Who may use the mount is for the kernel to say, by `allow_other`.
+    let vfs = adapter.vfs();
     let session = Session::from_fd(adapter, device, SessionACL::All, config);
     let session = session.map_err(at("handshake with the kernel"))?;
     let notify = Notify::start(session.notifier()).map_err(at("thread"))?;

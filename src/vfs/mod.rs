@@ -40,6 +40,7 @@ use crate::vfs::removal::Removals;
 use crate::vfs::removal::view::View;
 use crate::vfs::types::{Ino, Source};
 use crate::vfs::write::draft::{Drafting, DraftingOptions};
+use crate::vfs::write::multipart::Multiparts;
 
 /// How many uploads of bytes a mount has under way at once.
 const UPLOADS_MAX: usize = 16;
@@ -59,6 +60,7 @@ pub struct Vfs {
     moves: Moves,
     removals: Arc<Removals>,
     journal: Option<Journal>,
+    multiparts: Arc<Multiparts>,
     ending: AtomicBool,
     kernel: OnceLock<Arc<dyn KernelCache>>,
 }
@@ -106,9 +108,10 @@ impl Vfs {
             part_bytes: options.part_bytes,
             staging_directory: options.state_directory.clone(),
         };
-        let drafting = Drafting::new(&store, &budget, &reader, drafting);
         let state = options.state_directory.as_ref();
         let journal = state.map(|directory| Journal::new(directory, &options.state_scope));
+        let multiparts = Multiparts::new(Arc::clone(&store), journal.clone(), Arc::clone(&clock));
+        let drafting = Drafting::new(&multiparts, &budget, &reader, drafting);
         Arc::new(Self {
             reader,
             drafting,
@@ -124,6 +127,7 @@ impl Vfs {
             moves: Moves::default(),
             removals,
             journal,
+            multiparts,
             ending: AtomicBool::new(false),
             kernel: OnceLock::new(),
             store,

@@ -87,10 +87,10 @@ mod tests {
         let all = json!({ "s3.etag": "\"e\"" }).as_object().cloned().unwrap();
         assert_eq!(
             object(Path::new("a"), &Ok(all)).to_string(),
-            r#"{"attributes":{"s3.etag":"\"e\""},"path":"a"}"#
+            r#"{"path":"a","attributes":{"s3.etag":"\"e\""}}"#
         );
         let failure = Failure { shown: PathBuf::from("a"), why: anyhow::Error::msg("no") };
-        let expected = r#"{"error":"no","path":"a"}"#;
+        let expected = r#"{"path":"a","error":"no"}"#;
         assert_eq!(object(Path::new("a"), &Err(failure)).to_string(), expected);
     }
 }

@@ -21,7 +21,7 @@ const EXTENSION: &str = "intent";
 /// Of a file that did not become an intent.
 const EXTENSION_UNFINISHED: &str = "unfinished";
 
-/// The largest intent that is read, bytes: two keys and little else.
+/// The largest intent that is read, bytes: two keys, or a key and an id, and little else.
 const INTENT_BYTES_MAX: u64 = 64 << 10;
 
 /// What is to be done, whatever happens.
@@ -36,6 +36,15 @@ pub enum Intent {
         began_ms: u64,
         /// When it was given up halfway; `None`: it was cut off.
         failed_ms: Option<u64>,
+    },
+    /// An upload that nobody is going to complete, once its mount is gone, is aborted.
+    AbortUpload {
+        bucket: String,
+        key: String,
+        /// S3's id of it.
+        upload: String,
+        /// Milliseconds since 1970.
+        began_ms: u64,
     },
 }
 
@@ -108,8 +117,18 @@ impl Journal {
                 Some(_) | None => {}
             }
         }
-        left.intents.sort_by_key(|(Intent::RenameDirectory { began_ms, .. }, _)| *began_ms);
+        left.intents.sort_by_key(|(intent, _)| intent.began_ms());
         Ok(left)
+    }
+}
+
+impl Intent {
+    fn began_ms(&self) -> u64 {
+        match self {
+            Self::RenameDirectory { began_ms, .. } | Self::AbortUpload { began_ms, .. } => {
+                *began_ms
+            }
+        }
     }
 }
 
@@ -118,6 +137,12 @@ impl Record {
     pub fn finish(self) -> io::Result<()> {
         fs::remove_file(&self.path)?;
         sync_directory_of(&self.path)
+    }
+
+    /// As [`Self::finish`], where it does no harm to find the intent again after a power cut: the
+    /// disk need not have it yet when this returns.
+    pub fn finish_soon(self) -> io::Result<()> {
+        fs::remove_file(&self.path)
     }
 
     /// The next mount is to go on with `intent`, in place of what was recorded.

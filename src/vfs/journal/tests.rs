@@ -40,7 +40,10 @@ fn what_began_first_is_finished_first() {
     for (prefix, began_ms) in [("b/", 7), ("a/", 9), ("c/", 8)] {
         journal.record(&intent(prefix, began_ms)).unwrap();
     }
-    assert_eq!(left(&journal), [intent("b/", 7), intent("c/", 8), intent("a/", 9)]);
+    let (bucket, key, upload) = ("b".to_owned(), "key".to_owned(), "id".to_owned());
+    let upload = Intent::AbortUpload { bucket, key, upload, began_ms: 6 };
+    journal.record(&upload).unwrap();
+    assert_eq!(left(&journal), [upload, intent("b/", 7), intent("c/", 8), intent("a/", 9)]);
 }
 
 #[test]
@@ -56,8 +59,10 @@ fn what_is_given_up_is_left_as_it_was_last_written() {
     let directory = tempfile::tempdir().unwrap();
     let journal = Journal::new(directory.path(), "here");
     let record = journal.record(&intent("a/", 5)).unwrap();
-    let Intent::RenameDirectory { from, to, began_ms, .. } = intent("a/", 5);
-    let failed = Intent::RenameDirectory { from, to, began_ms, failed_ms: Some(6) };
+    let mut failed = intent("a/", 5);
+    if let Intent::RenameDirectory { failed_ms, .. } = &mut failed {
+        *failed_ms = Some(6);
+    }
     record.leave(&failed).unwrap();
     assert_eq!(left(&journal), [failed]);
     assert_eq!(files(&journal), 1);

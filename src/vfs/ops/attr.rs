@@ -349,7 +349,7 @@ impl Vfs {
         };
         let target = Target { bucket, key };
         self.part_from(|borrowed| *borrowed == target).await?;
-        let rewritten = rewrite_attributes(&self.store, &target, |attributes, modified| {
+        let rewritten = rewrite_attributes(&self.multiparts, &target, |attributes, modified| {
             self.keep_time(attributes, modified);
             change(attributes)
         });

@@ -179,7 +179,7 @@ impl Vfs {
             Err(error) => return Err(error.into()),
         };
         if bytes > 0 {
-            rewrite_attributes(&self.store, marker, plan).await?;
+            rewrite_attributes(&self.multiparts, marker, plan).await?;
             return Ok(());
         }
         plan(&mut kept.attributes, modified)?;

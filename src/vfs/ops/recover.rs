@@ -3,6 +3,9 @@
 //! Renames of directories: what is still below the old place is copied and removed as the rename
 //! would have done it. Nothing is overwritten: where both names are taken, the old one goes only
 //! if the new one is seen to be its copy.
+//!
+//! Uploads that a mount left in progress: they are aborted, whatever this mount shows. First, since
+//! they cost money and it is soon done.
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -10,6 +13,8 @@ use std::time::{Duration, SystemTime};
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 
+use crate::store::Upload;
+use crate::store::error::ErrorKind;
 use crate::store::types::ObjectAttributes;
 use crate::vfs::Vfs;
 use crate::vfs::error::{VfsError, VfsResult};
@@ -70,11 +75,45 @@ impl Vfs {
         let Some(journal) = self.journal.clone().filter(|_| !self.options.read_only) else {
             return;
         };
+        let mut renames = Vec::new();
         for (intent, record) in take_left(journal).await.intents {
-            let Intent::RenameDirectory { from, to, began_ms, failed_ms } = intent;
-            let (Some(from), Some(to)) = (self.below(&from), self.below(&to)) else { continue };
-            let (began, failed) = (from_ms(began_ms), failed_ms.map(from_ms));
-            self.finish_rename(&Halfway { from, to, began, failed }, record).await;
+            match intent {
+                Intent::AbortUpload { bucket, key, upload, .. } => {
+                    let upload = Upload { bucket: &bucket, key: &key, upload: &upload };
+                    self.abort_left(upload, record).await;
+                }
+                Intent::RenameDirectory { from, to, began_ms, failed_ms } => {
+                    let (from, to) = (self.below(&from), self.below(&to));
+                    let (Some(from), Some(to)) = (from, to) else { continue };
+                    let (began, failed) = (from_ms(began_ms), failed_ms.map(from_ms));
+                    renames.push((Halfway { from, to, began, failed }, record));
+                }
+            }
+        }
+        for (halfway, record) in renames {
+            self.finish_rename(&halfway, record).await;
+        }
+    }
+
+    /// What could not be aborted stays for the next mount.
+    async fn abort_left(&self, upload: Upload<'_>, record: Record) {
+        let Upload { bucket, key, upload: id } = upload;
+        match self.store.abort_multipart(upload).await {
+            Ok(()) => {
+                tracing::info!(bucket, key, upload = id, "aborted an interrupted upload");
+                finish(Some(record)).await;
+            }
+            // It was completed or aborted, and only its record was left.
+            Err(error) if error.kind == ErrorKind::NotFound => finish(Some(record)).await,
+            Err(error) => {
+                tracing::warn!(
+                    bucket,
+                    key,
+                    upload = id,
+                    %error,
+                    "an interrupted upload could not be aborted"
+                );
+            }
         }
     }
 

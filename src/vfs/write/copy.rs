@@ -11,13 +11,14 @@ use tokio::task::JoinSet;
 
 use crate::store::error::{ErrorKind, StoreError, StoreResult};
 use crate::store::types::{
-    Acl, AclChange, CompleteMultipart, Conditions, CopyObject, CopySource, CreateMultipart, ETag,
-    Grant, Grantee, HeadObject, ObjectAttributes, ObjectHead, Part, Permission, Range, Resource,
-    Tags, WriteOptions,
+    Acl, AclChange, CompleteMultipart, Conditions, CopyObject, CopySource, ETag, Grant, Grantee,
+    HeadObject, ObjectAttributes, ObjectHead, Part, Permission, Range, Resource, Tags,
+    WriteOptions,
 };
-use crate::store::{ObjectStore, Upload, UploadPart};
+use crate::store::{ObjectStore, UploadPart};
 use crate::vfs::error::VfsResult;
 use crate::vfs::types::ObjectRef;
+use crate::vfs::write::multipart::{Begun, Multiparts};
 use crate::vfs::write::plan::{PART_BYTES_MAX, plan_copy_ranges};
 use crate::vfs::write::upload::Target;
 
@@ -113,19 +114,20 @@ pub struct Copied {
 ///
 /// `conditions` are on the destination. Objects over 5 GiB are copied part by part.
 pub async fn copy_object(
-    store: &Arc<dyn ObjectStore>,
+    multiparts: &Arc<Multiparts>,
     source: &Target,
     target: &Target,
     conditions: Conditions,
     change: impl FnOnce(&mut ObjectAttributes, SystemTime),
 ) -> StoreResult<Copied> {
+    let store = multiparts.store();
     let (head, mut kept) = look(store, source).await?;
     change(&mut kept.attributes, head.last_modified);
     // Of all attributes this is the one that S3 does not copy with the others.
     let is_redirected = kept.attributes.website_redirect_location.is_some();
     let is_replaced = is_redirected || kept.attributes != head.attributes;
     let replaced = is_replaced.then_some(&kept.attributes);
-    let copy = Copy { store, source, head: &head, target, kept: &kept };
+    let copy = Copy { multiparts, source, head: &head, target, kept: &kept };
     let (etag, last_modified) = copy.run(replaced, conditions).await?;
     finish(store, target, (head, kept), etag, last_modified).await
 }
@@ -134,13 +136,14 @@ pub async fn copy_object(
 /// Somebody else's object stays (`Precondition`). `change` is told when it was modified; where it
 /// fails, nothing is done.
 pub async fn rewrite_attributes(
-    store: &Arc<dyn ObjectStore>,
+    multiparts: &Arc<Multiparts>,
     target: &Target,
     change: impl FnOnce(&mut ObjectAttributes, SystemTime) -> VfsResult<()>,
 ) -> VfsResult<Copied> {
+    let store = multiparts.store();
     let (head, mut kept) = look(store, target).await?;
     change(&mut kept.attributes, head.last_modified)?;
-    let copy = Copy { store, source: target, head: &head, target, kept: &kept };
+    let copy = Copy { multiparts, source: target, head: &head, target, kept: &kept };
     let same = Conditions::matching(head.etag.clone());
     let mut copied = copy.run(Some(&kept.attributes), same).await;
     if copied.as_ref().is_err_and(|error| error.kind == ErrorKind::Unsupported) {
@@ -178,7 +181,7 @@ fn object_at(target: &Target, etag: ETag, size: u64) -> ObjectRef {
 
 /// One copy of an object.
 struct Copy<'a> {
-    store: &'a Arc<dyn ObjectStore>,
+    multiparts: &'a Arc<Multiparts>,
     source: &'a Target,
     head: &'a ObjectHead,
     target: &'a Target,
@@ -203,7 +206,7 @@ impl Copy<'_> {
             ..CopyObject::default()
         };
         let Target { bucket, key } = self.target;
-        let copied = self.store.copy_object(self.from(), bucket, key, options).await?;
+        let copied = self.multiparts.store().copy_object(self.from(), bucket, key, options).await?;
         Ok((copied.etag, copied.last_modified))
     }
 
@@ -217,36 +220,31 @@ impl Copy<'_> {
     }
 
     async fn by_parts(&self, conditions: Conditions) -> StoreResult<ETag> {
-        let (store, target) = (self.store, self.target);
         let (attributes, tags) = (self.kept.attributes.clone(), self.kept.tags.clone());
         let write = WriteOptions { attributes, tags, ..WriteOptions::default() };
-        let options = CreateMultipart { write, checksum: None };
-        let id = store.create_multipart(&target.bucket, &target.key, options).await?;
-        let upload = Upload { bucket: &target.bucket, key: &target.key, upload: &id };
-        let copied = match self.parts(&id).await {
+        let Target { bucket, key } = self.target;
+        let begun = Arc::new(self.multiparts.begin(bucket, key, write).await?);
+        let copied = match self.parts(&begun).await {
             Ok(parts) => {
                 let options = CompleteMultipart { checksum: None, conditions };
-                store.complete_multipart(upload, parts, options).await
+                self.multiparts.store().complete_multipart(begun.upload(), parts, options).await
             }
             Err(error) => Err(error),
         };
-        if copied.is_err()
-            && let Err(error) = store.abort_multipart(upload).await
-        {
-            tracing::warn!(key = %target.key, upload = %id, %error, "copy could not be aborted");
+        match copied {
+            Ok(_) => begun.ended().await,
+            Err(_) => begun.abort().await,
         }
         Ok(copied?.etag)
     }
 
-    async fn parts(&self, id: &str) -> StoreResult<Vec<Part>> {
+    async fn parts(&self, begun: &Arc<Begun>) -> StoreResult<Vec<Part>> {
         let mut tasks = JoinSet::new();
         for (number, range) in plan_copy_ranges(self.head.size, PART_BYTES_MAX, 1) {
-            let (store, source, target) =
-                (Arc::clone(self.store), self.from(), self.target.clone());
-            let id = id.to_owned();
+            let (store, source) = (Arc::clone(self.multiparts.store()), self.from());
+            let begun = Arc::clone(begun);
             tasks.spawn(async move {
-                let upload = Upload { bucket: &target.bucket, key: &target.key, upload: &id };
-                let part = UploadPart { upload, number, checksum: None };
+                let part = UploadPart { upload: begun.upload(), number, checksum: None };
                 let range = Range::Span { start: range.start, end: range.end };
                 store.upload_part_copy(part, source, Some(range)).await
             });

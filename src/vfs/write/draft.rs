@@ -34,6 +34,7 @@ use crate::vfs::write::draft::state::{Change, State, abort};
 use crate::vfs::write::extents::Chunk;
 use crate::vfs::write::gather::{Gatherer, Piece};
 use crate::vfs::write::memory::DraftMemory;
+use crate::vfs::write::multipart::Multiparts;
 use crate::vfs::write::plan::OBJECT_BYTES_MAX;
 use crate::vfs::write::staging::Staging;
 use crate::vfs::write::upload::{Target, Uploader};
@@ -108,14 +109,14 @@ pub struct DraftingOptions {
 impl Drafting {
     #[must_use]
     pub fn new(
-        store: &Arc<dyn ObjectStore>,
+        multiparts: &Arc<Multiparts>,
         budget: &Arc<Budget>,
         reader: &Arc<Reader>,
         options: DraftingOptions,
     ) -> Self {
         Self {
-            store: Arc::clone(store),
-            uploader: Uploader::new(Arc::clone(store), options.uploads_max),
+            store: Arc::clone(multiparts.store()),
+            uploader: Uploader::new(Arc::clone(multiparts), options.uploads_max),
             gatherer: Arc::new(Gatherer::new(Arc::clone(reader), Arc::clone(budget))),
             memory: DraftMemory::new(budget),
             staging: options.staging_directory.map(Staging::new),

@@ -6,6 +6,7 @@ pub mod draft;
 pub mod extents;
 pub mod gather;
 pub mod memory;
+pub mod multipart;
 pub mod plan;
 pub mod staging;
 pub mod upload;

@@ -15,14 +15,15 @@ use tokio::task::{Id, JoinError, JoinSet};
 
 use crate::store::error::{ErrorKind, StoreError, StoreResult};
 use crate::store::types::{
-    CompleteMultipart, Conditions, CopyObject, CopySource, CreateMultipart, ETag, EtagCondition,
-    HeadObject, ObjectAttributes, Part, Payload, Range as StoreRange, Tags, WriteOptions, Written,
+    CompleteMultipart, Conditions, CopyObject, CopySource, ETag, EtagCondition, HeadObject,
+    ObjectAttributes, Part, Payload, Range as StoreRange, Tags, WriteOptions, Written,
 };
-use crate::store::{ObjectStore, Upload, UploadPart};
+use crate::store::{ObjectStore, UploadPart};
 use crate::vfs::error::{VfsError, VfsResult};
 use crate::vfs::types::ObjectRef;
 use crate::vfs::write::gather::{Gatherer, Piece};
 use crate::vfs::write::memory::HeldMemory;
+use crate::vfs::write::multipart::{Begun, Multiparts};
 use crate::vfs::write::plan::{PARTS_MAX, multipart_etag, single_etag};
 
 /// The object that a file's bytes go to.
@@ -49,13 +50,15 @@ impl Riding {
 /// What all uploads of a mount share.
 pub struct Uploader {
     store: Arc<dyn ObjectStore>,
+    multiparts: Arc<Multiparts>,
     requests: Semaphore,
 }
 
 impl Uploader {
     /// At most `requests_max` uploads of bytes run at once.
-    pub fn new(store: Arc<dyn ObjectStore>, requests_max: usize) -> Arc<Self> {
-        Arc::new(Self { store, requests: Semaphore::new(requests_max) })
+    pub fn new(multiparts: Arc<Multiparts>, requests_max: usize) -> Arc<Self> {
+        let store = Arc::clone(multiparts.store());
+        Arc::new(Self { store, multiparts, requests: Semaphore::new(requests_max) })
     }
 
     /// Waits until one more upload of bytes may run, which it may while the answer lives.
@@ -194,7 +197,7 @@ struct Shared {
     gatherer: Arc<Gatherer>,
     target: Target,
     riding: Riding,
-    id: OnceCell<String>,
+    begun: OnceCell<Begun>,
     /// Bytes that arrived.
     sent: Arc<AtomicU64>,
 }
@@ -295,10 +298,10 @@ impl MultipartUpload {
             return Err(StoreError::new(ErrorKind::Invalid, "InvalidPart", message).into());
         }
         let (uploader, target) = (&self.shared.uploader, &self.shared.target);
-        let id = self.shared.id().await?;
+        let begun = self.shared.begun().await?;
         let complete = |conditions| {
             let options = CompleteMultipart { checksum: None, conditions };
-            uploader.store.complete_multipart(self.shared.upload(id), parts.clone(), options)
+            uploader.store.complete_multipart(begun.upload(), parts.clone(), options)
         };
         let mut completed = complete(conditions.clone()).await;
         if is_unsupported(&completed) {
@@ -307,29 +310,20 @@ impl MultipartUpload {
         }
         let is_told = completed.is_ok();
         let etag = uploader.settle(target, completed, || multipart_etag(&parts)).await?;
-        if !is_told {
+        if is_told {
+            begun.ended().await;
+        } else {
             // An earlier upload of the same bytes may have made the object, and this one be left.
-            self.abort_parts(id).await;
+            begun.abort().await;
         }
         Ok(etag)
     }
 
-    /// Stops the parts and has S3 forget those that arrived. A failure is logged: S3 keeps the
-    /// parts then, until the bucket's lifecycle rule for incomplete uploads removes them.
+    /// Stops the parts and has S3 forget those that arrived, as [`Begun::abort`] does.
     pub async fn abort(mut self) {
         self.tasks.shutdown().await;
-        if let Some(id) = self.shared.id.get() {
-            self.abort_parts(id).await;
-        }
-    }
-
-    async fn abort_parts(&self, id: &str) {
-        let upload = self.shared.upload(id);
-        let aborted = self.shared.uploader.store.abort_multipart(upload).await;
-        if let Err(error) = aborted
-            && error.kind != ErrorKind::NotFound
-        {
-            tracing::warn!(key = %upload.key, upload = %id, %error, "upload could not be aborted");
+        if let Some(begun) = self.shared.begun.get() {
+            begun.abort().await;
         }
     }
 
@@ -359,27 +353,19 @@ impl Shared {
         target: Target,
         riding: Riding,
     ) -> Self {
-        Self { uploader, gatherer, target, riding, id: OnceCell::new(), sent: Arc::default() }
+        Self { uploader, gatherer, target, riding, begun: OnceCell::new(), sent: Arc::default() }
     }
 
-    async fn id(&self) -> StoreResult<&String> {
-        let target = &self.target;
-        self.id
-            .get_or_try_init(|| async {
-                let write = self.riding.write_options(Conditions::default());
-                let options = CreateMultipart { write, checksum: None };
-                self.uploader.store.create_multipart(&target.bucket, &target.key, options).await
-            })
-            .await
-    }
-
-    fn upload<'a>(&'a self, id: &'a str) -> Upload<'a> {
-        Upload { bucket: &self.target.bucket, key: &self.target.key, upload: id }
+    async fn begun(&self) -> StoreResult<&Begun> {
+        let Target { bucket, key } = &self.target;
+        let write = || self.riding.write_options(Conditions::default());
+        let multiparts = &self.uploader.multiparts;
+        self.begun.get_or_try_init(|| multiparts.begin(bucket, key, write())).await
     }
 
     async fn send(&self, number: u32, pieces: Vec<Piece>) -> VfsResult<Part> {
         let _turn = self.uploader.turn().await;
-        let upload = self.upload(self.numbered_id(number).await?);
+        let upload = self.begun_for(number).await?.upload();
         let gathered = self.gatherer.gather(pieces).await?;
         let part = UploadPart { upload, number, checksum: None };
         let payload = Payload::Chunks(gathered.chunks.clone());
@@ -391,7 +377,7 @@ impl Shared {
 
     async fn copy(&self, number: u32, object: &ObjectRef, range: Range<u64>) -> StoreResult<Part> {
         let _turn = self.uploader.turn().await;
-        let upload = self.upload(self.numbered_id(number).await?);
+        let upload = self.begun_for(number).await?.upload();
         let part = UploadPart { upload, number, checksum: None };
         let bytes = range.end - range.start;
         let range = StoreRange::Span { start: range.start, end: range.end };
@@ -401,12 +387,12 @@ impl Shared {
         Ok(arrived)
     }
 
-    async fn numbered_id(&self, number: u32) -> StoreResult<&String> {
+    async fn begun_for(&self, number: u32) -> StoreResult<&Begun> {
         if number > PARTS_MAX {
             let message = format!("an upload has at most {PARTS_MAX} parts");
             return Err(StoreError::new(ErrorKind::Invalid, "InvalidArgument", message));
         }
-        self.id().await
+        self.begun().await
     }
 }
 

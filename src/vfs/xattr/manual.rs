@@ -34,12 +34,15 @@ empties it by batches of deletes. What carries no attributes of its own, as the 
 family alone.
 ";
 
+/// A heading, and which rows stand below it.
+type Section = (&'static str, fn(&Attribute) -> bool);
+
 /// The whole manual.
 #[must_use]
 pub fn text() -> String {
     let room = format!("{BYTES_MAX} of them are for attributes, the rest is left for owner, mode");
     let mut text = format!("{HEAD}{room}\nand times. `ENOSPC` beyond that.\n");
-    let sections: [(&str, fn(&Attribute) -> bool); 3] = [
+    let sections: [Section; 3] = [
         ("On a file or directory: what S3 knows", |row| {
             matches!(row.on, On::Object | On::Both | On::All) && is_of_s3(row)
         }),

@@ -5,6 +5,7 @@
 //! its new one, nothing is left open, known or half uploaded, and the mount goes on.
 
 mod files;
+mod uploads;
 
 use std::collections::BTreeMap;
 use std::path::Path;

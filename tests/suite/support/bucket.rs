@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use futures_util::TryStreamExt;
-use pailfs::store::ObjectStore;
 use pailfs::store::error::{ErrorKind, StoreResult};
 use pailfs::store::types::{
-    CreateBucket, DeleteObject, GetObject, HeadObject, ListObjects, ListUploads, ObjectAttributes,
-    ObjectHead, Payload, Resource, Tags, WriteOptions,
+    CreateBucket, CreateMultipart, DeleteObject, GetObject, HeadObject, ListObjects, ListUploads,
+    ListedUpload, ObjectAttributes, ObjectHead, Payload, Resource, Tags, WriteOptions,
 };
+use pailfs::store::{ObjectStore, Upload};
 
 use crate::support::runtime::block_on;
 
@@ -103,8 +103,34 @@ impl Bucket {
 
     /// Multipart uploads that nobody completed or aborted.
     pub(crate) fn uploads(&self) -> usize {
+        self.listed_uploads().len()
+    }
+
+    /// The keys of those.
+    pub(crate) fn uploading(&self) -> Vec<String> {
+        self.listed_uploads().into_iter().map(|upload| upload.key).collect()
+    }
+
+    /// How many parts there are in uploads of a key.
+    pub(crate) fn parts(&self, key: &str) -> usize {
+        let of_key = self.listed_uploads().into_iter().filter(|upload| upload.key == key);
+        let parts = of_key.filter_map(|ListedUpload { upload, .. }| {
+            let upload = Upload { bucket: &self.name, key, upload: &upload };
+            // It may have ended since.
+            found(key, block_on(self.store.list_parts(upload, None)))
+        });
+        parts.map(|page| page.parts.len()).sum()
+    }
+
+    /// Begins a multipart upload, and leaves it.
+    pub(crate) fn begin_upload(&self, key: &str) {
+        let begun = self.store.create_multipart(&self.name, key, CreateMultipart::default());
+        block_on(begun).expect("an upload");
+    }
+
+    fn listed_uploads(&self) -> Vec<ListedUpload> {
         let page = block_on(self.store.list_uploads(&self.name, ListUploads::default()));
-        page.expect("a listing of uploads").uploads.len()
+        page.expect("a listing of uploads").uploads
     }
 }
 

@@ -184,7 +184,7 @@ impl Vfs {
     ) -> StoreResult<Copied> {
         let keep =
             |attributes: &mut ObjectAttributes, modified| self.keep_time(attributes, modified);
-        let error = match copy_object(&self.store, from, to, conditions.clone(), keep).await {
+        let error = match copy_object(&self.multiparts, from, to, conditions.clone(), keep).await {
             Ok(copied) => return Ok(copied),
             Err(error) => error,
         };

@@ -5,10 +5,10 @@ use std::time::SystemTime;
 use bytes::Bytes;
 
 use super::*;
-use crate::store::clock::VirtualClock;
+use crate::store::clock::{Clock, VirtualClock};
 use crate::store::faulty::Faulty;
 use crate::store::model::{Model, ModelOptions};
-use crate::store::types::{CannedAcl, CreateBucket, Payload};
+use crate::store::types::{CannedAcl, CreateBucket, ListUploads, Payload};
 
 const BUCKET: &str = "bucket";
 
@@ -18,8 +18,7 @@ fn target(key: &str) -> Target {
 
 /// A store with an object that has everything an object can have.
 async fn store() -> Arc<Faulty> {
-    let clock = Arc::new(VirtualClock::starting_at(SystemTime::UNIX_EPOCH));
-    let model: Arc<dyn ObjectStore> = Arc::new(Model::in_memory(clock, ModelOptions::default()));
+    let model: Arc<dyn ObjectStore> = Arc::new(Model::in_memory(clock(), ModelOptions::default()));
     model.create_bucket(BUCKET, CreateBucket::default()).await.unwrap();
     let attributes = ObjectAttributes {
         content_type: Some("text/x-special".to_owned()),
@@ -37,6 +36,14 @@ async fn store() -> Arc<Faulty> {
     model.put_object(BUCKET, "full", body(), options).await.unwrap();
     model.put_object(BUCKET, "plain", body(), WriteOptions::default()).await.unwrap();
     Arc::new(Faulty::new(model))
+}
+
+fn clock() -> Arc<dyn Clock> {
+    Arc::new(VirtualClock::starting_at(SystemTime::UNIX_EPOCH))
+}
+
+fn without_journal(store: &Arc<dyn ObjectStore>) -> Arc<Multiparts> {
+    Multiparts::new(Arc::clone(store), None, clock())
 }
 
 fn body() -> Payload {
@@ -89,14 +96,25 @@ fn a_copy_has_everything_the_object_had() {
         let store: Arc<dyn ObjectStore> = store().await;
         let (_, before) = look(&store, &target("full")).await.unwrap();
         let conditions = Conditions::absent();
-        let copied =
-            copy_object(&store, &target("full"), &target("copy"), conditions.clone(), |_, _| ())
-                .await;
+        let copied = copy_object(
+            &without_journal(&store),
+            &target("full"),
+            &target("copy"),
+            conditions.clone(),
+            |_, _| (),
+        )
+        .await;
         let (head, after) = look(&store, &target("copy")).await.unwrap();
         assert_eq!(after, before);
         assert_eq!(copied.unwrap().object.etag, head.etag);
-        let again =
-            copy_object(&store, &target("full"), &target("copy"), conditions, |_, _| ()).await;
+        let again = copy_object(
+            &without_journal(&store),
+            &target("full"),
+            &target("copy"),
+            conditions,
+            |_, _| (),
+        )
+        .await;
         assert_eq!(again.unwrap_err().kind, ErrorKind::Precondition);
     });
 }
@@ -109,8 +127,8 @@ fn changed_attributes_leave_everything_else() {
         let change = |attributes: &mut ObjectAttributes| {
             attributes.metadata.insert("mode".to_owned(), "0644".to_owned());
         };
-        let full = target("full");
-        let rewritten = rewrite_attributes(&store, &full, |attributes, _| {
+        let (full, multiparts) = (target("full"), without_journal(&store));
+        let rewritten = rewrite_attributes(&multiparts, &full, |attributes, _| {
             change(attributes);
             Ok(())
         });
@@ -121,5 +139,35 @@ fn changed_attributes_leave_everything_else() {
         assert_eq!((object.etag, object.size), (head.etag.clone(), 7));
         assert_eq!((told.etag, told.last_modified), (head.etag, head.last_modified));
         assert_eq!(told.attributes, head.attributes);
+    });
+}
+
+/// Copies by parts what would be copied at once, where `failing` fails.
+async fn copy_by_parts(failing: Option<&'static str>) -> (StoreResult<ETag>, usize) {
+    let faulty = store().await;
+    if let Some(operation) = failing {
+        let error = StoreError::new(ErrorKind::Forbidden, "AccessDenied", "failed on purpose");
+        faulty.fail_operation(operation, error);
+    }
+    let store: Arc<dyn ObjectStore> = Arc::<Faulty>::clone(&faulty);
+    let (source, target) = (target("full"), target("copy"));
+    let (head, kept) = look(&store, &source).await.unwrap();
+    let multiparts = &without_journal(&store);
+    let copy = Copy { multiparts, source: &source, head: &head, target: &target, kept: &kept };
+    let copied = copy.by_parts(Conditions::default()).await;
+    let uploads = store.list_uploads(BUCKET, ListUploads::default()).await.unwrap().uploads;
+    (copied, uploads.len())
+}
+
+#[test]
+fn a_copy_by_parts_leaves_no_upload() {
+    run(async {
+        let (copied, uploads) = copy_by_parts(None).await;
+        assert_eq!((copied.is_ok(), uploads), (true, 0));
+        for operation in ["upload_part_copy", "complete_multipart"] {
+            let (copied, uploads) = copy_by_parts(Some(operation)).await;
+            assert_eq!(copied.unwrap_err().kind, ErrorKind::Forbidden);
+            assert_eq!(uploads, 0, "{operation}");
+        }
     });
 }

@@ -8,7 +8,7 @@ use futures_util::TryStreamExt;
 use tempfile::TempDir;
 
 use super::*;
-use crate::store::clock::VirtualClock;
+use crate::store::clock::{Clock, VirtualClock};
 use crate::store::error::{ErrorKind, StoreError};
 use crate::store::faulty::{Faulty, When};
 use crate::store::model::{Model, ModelOptions};
@@ -31,6 +31,7 @@ const AMPLE: u64 = 256 * MIB;
 struct World {
     store: Arc<Faulty>,
     budget: Arc<Budget>,
+    multiparts: Arc<Multiparts>,
     drafting: Drafting,
     /// With the staging files, which have no names.
     _directory: TempDir,
@@ -47,9 +48,9 @@ enum Disk {
 
 impl World {
     async fn new(memory_bytes: u64, disk: Disk) -> Self {
-        let clock = Arc::new(VirtualClock::starting_at(SystemTime::UNIX_EPOCH));
+        let clock: Arc<dyn Clock> = Arc::new(VirtualClock::starting_at(SystemTime::UNIX_EPOCH));
         let model: Arc<dyn ObjectStore> =
-            Arc::new(Model::in_memory(clock, ModelOptions::default()));
+            Arc::new(Model::in_memory(Arc::clone(&clock), ModelOptions::default()));
         model.create_bucket(BUCKET, CreateBucket::default()).await.unwrap();
         let store = Arc::new(Faulty::new(model));
         let shared: Arc<dyn ObjectStore> = Arc::<Faulty>::clone(&store);
@@ -64,9 +65,10 @@ impl World {
             Disk::Broken => Some(file.join("staging")),
             Disk::None => None,
         };
+        let multiparts = Multiparts::new(Arc::clone(&shared), None, clock);
         let options = DraftingOptions { uploads_max: 4, part_bytes: CELL, staging_directory };
-        let drafting = Drafting::new(&shared, &budget, &reader, options);
-        Self { store, budget, drafting, _directory: directory }
+        let drafting = Drafting::new(&multiparts, &budget, &reader, options);
+        Self { store, budget, multiparts, drafting, _directory: directory }
     }
 
     fn shared(&self) -> Arc<dyn ObjectStore> {
@@ -528,8 +530,9 @@ fn a_moved_draft_goes_on_under_its_new_name() {
         let mut hold = draft.hold().await;
         hold.commit(Urgency::Always, BTreeMap::new()).await.unwrap().unwrap();
         let (from, to) = (target("file"), target("moved"));
-        let moved =
-            copy_object(&world.shared(), &from, &to, Default::default(), |_, _| ()).await.unwrap();
+        let moved = copy_object(&world.multiparts, &from, &to, Default::default(), |_, _| ())
+            .await
+            .unwrap();
         world.store.delete_object(BUCKET, "file", DeleteObject::default()).await.unwrap();
         hold.moved(to, moved.object);
         drop(hold);

@@ -178,9 +178,10 @@ async fn run(memory: u64, disk: Disk, base_bytes: Option<u64>, steps: Vec<Step>)
     }
     run.commit().await;
     assert!(run.draft.state.lock().await.memory.bytes() <= FILE_BYTES_MAX);
-    let World { budget, drafting, store, .. } = run.world;
+    let World { budget, multiparts, drafting, store, .. } = run.world;
     run.draft.discard().await;
-    drop((run.draft, drafting, store));
+    // The store has the bytes that it was given.
+    drop((run.draft, drafting, multiparts, store));
     while tokio::time::timeout(Duration::from_secs(1), budget.reserve(memory)).await.is_err() {}
 }
 
