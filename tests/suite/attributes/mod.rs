@@ -42,7 +42,7 @@ impl Bench {
     /// What a method of boto3 answers about the bucket.
     fn try_s3(&self, method: &str, mut arguments: Value) -> Result<Value, String> {
         arguments["Bucket"] = json!(self.site.bucket.name);
-        boto3::call(self.site.server(), method, arguments)
+        boto3::call(self.site.server(), method, &arguments)
     }
 
     #[track_caller]
@@ -108,7 +108,6 @@ impl Bench {
 /// Runs a test on our server and on ministack.
 fn on_both(test: impl Fn(&Bench)) {
     for kind in [Kind::Pailfs, Kind::Ministack] {
-        println!("on {kind:?}");
         test(&Bench::new(kind, &[]));
     }
 }

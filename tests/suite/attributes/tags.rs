@@ -47,7 +47,7 @@ fn locks_keep_a_version() {
     let bench = Bench::new(Kind::Pailfs, &[]);
     let name = format!("locked-{:08x}", fastrand::u32(..));
     let create = json!({ "Bucket": name, "ObjectLockEnabledForBucket": true });
-    crate::support::boto3::call(bench.site.server(), "create_bucket", create).unwrap();
+    crate::support::boto3::call(bench.site.server(), "create_bucket", &create).unwrap();
     let mount = bench.site.mount_source(&name, &[]);
     let script = r#"
         echo text > file
@@ -58,7 +58,7 @@ fn locks_keep_a_version() {
     assert_eq!(mount.shell(script).ok(), "ON\n1\n");
     let ask = |method: &str| {
         let about = json!({ "Bucket": name, "Key": "file" });
-        crate::support::boto3::call(bench.site.server(), method, about).unwrap()
+        crate::support::boto3::call(bench.site.server(), method, &about).unwrap()
     };
     assert_eq!(ask("get_object_legal_hold")["LegalHold"]["Status"], "ON");
     assert_eq!(ask("get_object_retention")["Retention"]["Mode"], "GOVERNANCE");

@@ -4,7 +4,7 @@
 //! line of JSON out.
 
 use std::io::{BufRead, BufReader, Write};
-use std::process::{ChildStdin, ChildStdout, Command, Stdio};
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::{LazyLock, Mutex, PoisonError};
 
 use serde_json::{Value, json};
@@ -47,6 +47,8 @@ for line in sys.stdin:
 "#;
 
 struct Python {
+    /// Ends with its input.
+    _child: Child,
     to: ChildStdin,
     from: BufReader<ChildStdout>,
 }
@@ -61,11 +63,11 @@ static PYTHON: LazyLock<Mutex<Python>> = LazyLock::new(|| {
         .expect("python");
     let to = child.stdin.take().expect("its input");
     let from = BufReader::new(child.stdout.take().expect("its output"));
-    Mutex::new(Python { to, from })
+    Mutex::new(Python { _child: child, to, from })
 });
 
 /// What a method of boto3's client answers; `Err` is S3's code.
-pub(crate) fn call(server: &Server, method: &str, arguments: Value) -> Result<Value, String> {
+pub(crate) fn call(server: &Server, method: &str, arguments: &Value) -> Result<Value, String> {
     let keys = Keys::default();
     let client = json!([server.endpoint(), keys.access, keys.secret, REGION]);
     let asked = json!({ "client": client, "method": method, "arguments": arguments });
