@@ -18,6 +18,9 @@ use crate::server::request::{self, Desk};
 /// How long requests in flight may take once the server is told to stop.
 const DRAIN_WAIT: Duration = Duration::from_secs(5);
 
+/// S3 takes 2 KiB of user metadata, which may be hundreds of headers; hyper would take 100 in all.
+const HEADERS_MAX: usize = 1024;
+
 /// How long to leave `accept` alone when the process is out of descriptors.
 const ACCEPT_RETRY_DELAY: Duration = Duration::from_millis(50);
 
@@ -56,6 +59,7 @@ async fn converse(stream: TcpStream, desk: Desk, watcher: hyper_util::server::gr
         async move { request::answer(&desk, request).await }
     });
     let connection = http1::Builder::new()
+        .max_headers(HEADERS_MAX)
         .timer(TokioTimer::new())
         .serve_connection(TokioIo::new(stream), answer);
     if let Err(failed) = watcher.watch(connection).await {

@@ -44,8 +44,10 @@ pub enum VfsError {
     FixedAttribute(&'static str),
     #[error("the value has {0} bytes and the kernel carries 65536; pailfs get has no limit")]
     ValueTooLarge(usize),
-    #[error("user metadata of one object have {0} bytes at most, names included")]
-    MetadataFull(usize),
+    #[error(
+        "an object has room for {names} user attributes of {bytes} bytes in all, names included"
+    )]
+    MetadataFull { names: usize, bytes: usize },
     #[error("the object is archived ({class}): {what}")]
     Archived { class: String, what: String },
     #[error("the object was replaced while it was open")]
@@ -91,7 +93,7 @@ impl VfsError {
             Self::BadValue(_) => Errno::INVAL,
             Self::Foreign(_) => Errno::IO,
             Self::FixedAttribute(_) => Errno::PERM,
-            Self::MetadataFull(_) => Errno::NOSPC,
+            Self::MetadataFull { .. } => Errno::NOSPC,
             Self::ValueTooLarge(_) => Errno::TOOBIG,
             Self::Archived { .. } => Errno::ACCESS,
             Self::Stale | Self::BucketGone(_) => Errno::STALE,
@@ -143,7 +145,7 @@ impl VfsError {
             | Self::BadValue(_)
             | Self::Foreign(_)
             | Self::FixedAttribute(_)
-            | Self::MetadataFull(_)
+            | Self::MetadataFull { .. }
             | Self::ValueTooLarge(_)
             | Self::Archived { .. }
             | Self::Stale

@@ -14,9 +14,13 @@ use aws_sdk_s3::config::http::HttpResponse;
 use aws_sdk_s3::config::{IdentityCache, Region};
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 
+use tokio::time::Instant;
+
 use crate::store::error::{StoreError, StoreResult};
 use crate::store::s3::attempts;
-use crate::store::s3::errors::{Refusal, may_be_expired, read_error, refusal_of, without_success};
+use crate::store::s3::errors::{
+    Refusal, is_expired, may_be_expired, read_error, refusal_of, without_success,
+};
 use crate::store::s3::probes::Probes;
 use crate::store::s3::regions::{BucketRegions, plan_redirect};
 
@@ -26,6 +30,9 @@ const UPLOAD_BYTES_PER_SECOND_MIN: u64 = 64 * 1024;
 const SERVER_SIDE_FACTOR: u32 = 5;
 /// More regions than AWS has; a server that invents more gets its clients made anew.
 const REGIONS_MAX: usize = 64;
+
+/// Between two guesses that a refusal without a reason means a token whose time is over.
+const GUESS_PAUSE: Duration = Duration::from_secs(60);
 
 /// What an operation consists of, as far as it takes time.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -89,6 +96,8 @@ struct Clients {
     elsewhere: HashMap<String, Client>,
     /// How often credentials had to be asked for again.
     renewals: u64,
+    /// When that was done last without S3 saying that their time is over.
+    guessed_at: Option<Instant>,
 }
 
 /// A client, and how often credentials had been renewed when it was made.
@@ -105,7 +114,8 @@ impl Connection {
         basis: Limits,
         renewal: Renewal,
     ) -> Self {
-        let clients = Mutex::new(Clients { home, elsewhere: HashMap::new(), renewals: 0 });
+        let clients =
+            Mutex::new(Clients { home, elsewhere: HashMap::new(), renewals: 0, guessed_at: None });
         let (buckets, probes) = (Arc::new(BucketRegions::new()), Probes::new());
         Self { clients, region, endpoint, basis, renewal, buckets, probes }
     }
@@ -153,7 +163,7 @@ impl Connection {
 
     fn sender_in(&self, region: &str) -> Sender {
         let mut clients = self.clients();
-        let Clients { home, elsewhere, renewals } = &mut *clients;
+        let Clients { home, elsewhere, renewals, .. } = &mut *clients;
         if region == self.region {
             return Sender { client: home.clone(), renewals: *renewals };
         }
@@ -176,10 +186,25 @@ impl Connection {
         }
         let fresh = clients.home.config().to_builder();
         let fresh = fresh.identity_cache(IdentityCache::lazy().build());
-        let renewals = clients.renewals + 1;
-        *clients =
-            Clients { home: Client::from_conf(fresh.build()), elsewhere: HashMap::new(), renewals };
+        clients.renewals += 1;
+        clients.home = Client::from_conf(fresh.build());
+        clients.elsewhere = HashMap::new();
         tracing::info!("S3 takes the credentials no more: they are asked for again");
+    }
+
+    /// Whether a refusal without a reason may once more be taken for a token that is over. Some
+    /// objects answer every `HEAD` so.
+    fn may_guess(&self, sender: &Sender) -> bool {
+        let now = Instant::now();
+        let mut clients = self.clients();
+        if clients.renewals != sender.renewals {
+            return true;
+        }
+        let is_due = clients.guessed_at.is_none_or(|at| now - at >= GUESS_PAUSE);
+        if is_due {
+            clients.guessed_at = Some(now);
+        }
+        is_due
     }
 
     fn clients(&self) -> MutexGuard<'_, Clients> {
@@ -243,7 +268,7 @@ impl Connection {
         let refusal = sent.as_ref().err().and_then(refusal_of);
         let is_over = |refusal: &Refusal| {
             self.renewal == Renewal::Possible
-                && may_be_expired(refusal)
+                && (is_expired(refusal) || may_be_expired(refusal) && self.may_guess(&sender))
                 && plan_redirect(refusal, region).is_none()
         };
         if !refusal.as_ref().is_some_and(is_over) {

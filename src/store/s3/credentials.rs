@@ -3,10 +3,13 @@
 //! The chain is the SDK's own and refreshes what expires; this file only chooses between it, a
 //! profile by name, a key file and no signature at all. No request is sent from here.
 
+use aws_config::default_provider::credentials::DefaultCredentialsChain;
 use aws_config::profile::{self, ProfileFileCredentialsProvider};
 use aws_config::provider_config::ProviderConfig;
 use aws_config::{BehaviorVersion, ConfigLoader, Region};
 use aws_credential_types::Credentials;
+use aws_credential_types::provider::future::ProvideCredentials as ProvidedCredentials;
+use aws_credential_types::provider::{self, ProvideCredentials};
 use aws_sdk_s3::config::SharedHttpClient;
 use aws_types::os_shim_internal::{Env, Fs};
 
@@ -28,8 +31,8 @@ pub(super) fn with_credentials(
 ) -> StoreResult<ConfigLoader> {
     match &options.credentials {
         CredentialSource::Chain => Ok(match &options.profile {
-            Some(name) => loader.credentials_provider(profile_credentials(name, http, region)),
-            None => loader,
+            Some(name) => loader.credentials_provider(Anew::profile(name, http, region)),
+            None => loader.credentials_provider(Anew::chain(http, region)),
         }),
         CredentialSource::Anonymous => Ok(loader.no_credentials()),
         CredentialSource::KeyFile(path) => {
@@ -41,17 +44,51 @@ pub(super) fn with_credentials(
     }
 }
 
-/// Roles that the profile assumes are asked for in `region`.
-fn profile_credentials(
-    name: &str,
-    http: &SharedHttpClient,
-    region: Region,
-) -> ProfileFileCredentialsProvider {
-    let config = ProviderConfig::without_region()
-        .with_region(Some(region))
-        .with_behavior_version(Some(BehaviorVersion::latest()))
-        .with_http_client(http.clone());
-    ProfileFileCredentialsProvider::builder().configure(&config).profile_name(name).build()
+/// Credentials from a profile, or where none is named from the chain, looked for each time anew.
+///
+/// The SDK's own providers read files once: a token that somebody writes into one later would
+/// never be found. How long an answer is good is the client's to remember.
+#[derive(Debug)]
+struct Anew {
+    config: ProviderConfig,
+    profile: Option<String>,
+}
+
+impl Anew {
+    /// Roles that the profile assumes are asked for in `region`.
+    fn profile(name: &str, http: &SharedHttpClient, region: Region) -> Self {
+        Self { profile: Some(name.to_owned()), ..Self::chain(http, region) }
+    }
+
+    fn chain(http: &SharedHttpClient, region: Region) -> Self {
+        let config = ProviderConfig::without_region()
+            .with_region(Some(region))
+            .with_behavior_version(Some(BehaviorVersion::latest()))
+            .with_http_client(http.clone());
+        Self { config, profile: None }
+    }
+
+    async fn look(&self) -> provider::Result {
+        match &self.profile {
+            Some(name) => {
+                let provider = ProfileFileCredentialsProvider::builder().configure(&self.config);
+                provider.profile_name(name).build().provide_credentials().await
+            }
+            None => {
+                let chain = DefaultCredentialsChain::builder().configure(self.config.clone());
+                chain.build().await.provide_credentials().await
+            }
+        }
+    }
+}
+
+impl ProvideCredentials for Anew {
+    fn provide_credentials<'a>(&'a self) -> ProvidedCredentials<'a>
+    where
+        Self: 'a,
+    {
+        ProvidedCredentials::new(self.look())
+    }
 }
 
 /// Fails with `Invalid` where the profile that was named is in no file of AWS's. Of a key file it

@@ -126,15 +126,17 @@ pub(super) fn is_of_other_region(refusal: &Refusal) -> bool {
     }
 }
 
-/// Whether S3 may have refused a request because the credentials' time is over.
-///
-/// A `HEAD` says so by a 400 without a code, which may mean anything.
+/// Whether S3 refused a request because the credentials' time is over.
+pub(super) fn is_expired(refusal: &Refusal) -> bool {
+    matches!(
+        refusal.code.as_str(),
+        "ExpiredToken" | "ExpiredTokenException" | "TokenRefreshRequired"
+    )
+}
+
+/// Whether it may have: a `HEAD` says so by a 400 without a code, which may mean anything.
 pub(super) fn may_be_expired(refusal: &Refusal) -> bool {
-    match refusal.code.as_str() {
-        "ExpiredToken" | "ExpiredTokenException" | "TokenRefreshRequired" => true,
-        "" => refusal.status == 400,
-        _ => false,
-    }
+    refusal.code.is_empty() && refusal.status == 400
 }
 
 /// Reads what the SDK says of a failed request; `endpoint` is named where no answer came.

@@ -375,6 +375,8 @@ impl Vfs {
 
     async fn change_directory(&self, inode: &Arc<Inode>, change: &SetAttr) -> VfsResult<()> {
         let _pass = self.moves.pass(Purpose::Change, &[inode]).await;
+        let opening = self.handles.open(inode);
+        let _turn = opening.file.turn().await;
         let marker = marker_of(inode).filter(|_| self.asks() && !inode.place().removed);
         let Some(marker) = marker else {
             return self.change_unmarked(inode, change);

@@ -56,12 +56,20 @@ impl Vfs {
             let own = Target { bucket, key };
             self.part_from(|borrowed| *borrowed == own).await?;
         }
+        let before = file.last_facts();
         let (posix, stamp) = self.stamp(file);
         let Some(committed) = draft.commit(urgency, stamp).await? else { return Ok(()) };
         let Committed { object, stamped } = committed;
         let facts = match self.unstamped(&object, stamped).await {
             Some(facts) => facts,
             None => self.facts_of_made(&object, posix),
+        };
+        let facts = match file.last_facts() {
+            // Attributes that somebody has set meanwhile go with the next commit.
+            Some(now) if before.is_some_and(|before| before.posix != now.posix) => {
+                Facts { posix: now.posix, ..facts }
+            }
+            Some(_) | None => facts,
         };
         file.note_committed(object, facts.clone());
         self.pin(&file.inode, &Known::File(facts));

@@ -58,12 +58,19 @@ impl Vfs {
         }
         let (bucket, prefix) = found.named.directory(&found.name).ok_or(VfsError::NotFound)?;
         let child = self.inodes.find(parent, &found.name);
-        if child.is_some_and(|child| !child.names().pinned().is_empty()) {
+        if child.as_ref().is_some_and(|child| !child.names().pinned().is_empty()) {
             return Err(VfsError::NotEmpty);
         }
-        self.removals_done(&bucket, prefix.as_str()).await?;
-        // Also of a bucket: there are servers that delete one with all that is in it.
-        self.check_empty(&bucket, &prefix).await?;
+        // Nobody gives it attributes meanwhile, and with them its marker.
+        let opening = child.as_ref().map(|child| self.handles.open(child));
+        let _turn = match &opening {
+            Some(opening) => Some(opening.file.turn().await),
+            None => None,
+        };
+        let removed = self.removals_done(&bucket, prefix.as_str()).await;
+        // Also of a bucket: there are servers that delete one with all that is in it. What failed
+        // and has gone since is no failure.
+        self.check_empty(&bucket, &prefix).await.map_err(|error| removed.err().unwrap_or(error))?;
         if matches!(found.named, Meaning::Bucket) {
             self.store.delete_bucket(&bucket).await?;
         } else {

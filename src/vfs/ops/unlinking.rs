@@ -47,7 +47,12 @@ impl Vfs {
     /// What was removed in a directory and below it is gone from S3 when this succeeds.
     pub async fn fsyncdir(&self, fh: Fh) -> VfsResult<()> {
         let handle = self.handles.directory(fh)?;
-        match handle.inode().place().location {
+        self.removed_within(handle.inode()).await
+    }
+
+    /// As [`Self::fsyncdir`].
+    pub(crate) async fn removed_within(&self, directory: &Inode) -> VfsResult<()> {
+        match directory.place().location {
             Location::Directory { bucket, prefix } => {
                 self.removals_done(&bucket, prefix.as_str()).await
             }
@@ -75,6 +80,7 @@ impl Vfs {
 
     /// Waits for everything that is being removed, and names what did not go.
     pub(crate) async fn drain_removals(&self, drained: &mut Drained) {
+        self.removals.close();
         self.removals.settled().await;
         for failure in self.removals.take_failures() {
             let others = match failure.others {
@@ -116,8 +122,7 @@ impl Vfs {
         self.keep_directory(&directory, &found.name).await?;
         let target = Target { bucket, key };
         if pace == Pace::Behind && self.is_at_rest(&directory, &found.name, &target) {
-            self.unlink_behind(&directory, &found.name, target, pid);
-            return Ok(());
+            return self.unlink_behind(&directory, &found.name, target, pid);
         }
         self.part_from(|borrowed| *borrowed == target).await?;
         let leaving = self.leave(&directory, &found.name).await;
@@ -147,15 +152,19 @@ impl Vfs {
         name: &Arc<str>,
         Target { bucket, key }: Target,
         pid: u32,
-    ) {
+    ) -> VfsResult<()> {
         let path = match self.path(directory) {
             above if above.is_empty() => name.to_string(),
             above => format!("{above}/{name}"),
         };
-        self.reader.forget(&bucket, &key);
         let directory_of = Arc::clone(directory);
+        let (of, at) = (Arc::clone(&bucket), Arc::clone(&key));
+        if !self.removals.add(Removal { bucket, key, directory: directory_of, path, pid }) {
+            return Err(VfsError::ShuttingDown);
+        }
         directory.note_emptied(self.now());
-        self.removals.add(Removal { bucket, key, directory: directory_of, path, pid });
+        self.reader.forget(&of, &at);
         self.removed(directory, name);
+        Ok(())
     }
 }

@@ -38,6 +38,13 @@ struct Bearer {
     at: At,
 }
 
+impl Bearer {
+    /// What S3 has under its name is somebody else's once the name is gone.
+    fn check_named(&self) -> VfsResult<()> {
+        if self.inode.place().removed { Err(VfsError::Stale) } else { Ok(()) }
+    }
+}
+
 #[derive(Clone)]
 enum At {
     File(Target),
@@ -86,9 +93,11 @@ impl Vfs {
     /// The value of an attribute; `NoAttribute` where there is none of that name.
     pub async fn getxattr(&self, ino: Ino, name: &[u8]) -> VfsResult<Bytes> {
         let Some(rest) = name.strip_prefix(USER) else { return Err(VfsError::NoAttribute) };
-        let bearer = self.bearer(ino)?;
-        let _pass = self.moves.pass(Purpose::Look, &[&bearer.inode]).await;
+        let inode = self.inodes.get(ino)?;
+        let _pass = self.moves.pass(Purpose::Look, &[&inode]).await;
+        let bearer = bearer(inode);
         if user::is_reserved(rest) {
+            bearer.check_named()?;
             let name = std::str::from_utf8(name).map_err(|_| VfsError::NoAttribute)?;
             let found = table::find(bearer.at.carrier(), name);
             let (row, text) = found.ok_or(VfsError::NoAttribute)?;
@@ -100,8 +109,9 @@ impl Vfs {
 
     /// The names of attributes, each ended by a NUL.
     pub async fn listxattr(&self, ino: Ino) -> VfsResult<Bytes> {
-        let bearer = self.bearer(ino)?;
-        let _pass = self.moves.pass(Purpose::Look, &[&bearer.inode]).await;
+        let inode = self.inodes.get(ino)?;
+        let _pass = self.moves.pass(Purpose::Look, &[&inode]).await;
+        let bearer = bearer(inode);
         let mut listed = Vec::new();
         for name in user::names(&self.user_metadata(&bearer).await?) {
             listed.extend([USER, &name, b"\0"].concat());
@@ -123,13 +133,13 @@ impl Vfs {
         mode: XattrMode,
     ) -> VfsResult<()> {
         let rest = name.strip_prefix(USER).ok_or_else(no_such_family)?;
-        let bearer = self.bearer(ino)?;
+        let inode = self.inodes.get(ino)?;
         if !user::is_reserved(rest) {
             self.check_writable()?;
-            let _pass = self.moves.pass(Purpose::Change, &[&bearer.inode]).await;
-            return self.set_user(&bearer, rest, value, mode).await;
+            let _pass = self.moves.pass(Purpose::Change, &[&inode]).await;
+            return self.set_user(&bearer(inode), rest, value, mode).await;
         }
-        let (row, text) = named(&bearer, name)?;
+        let (row, text) = named(&bearer(Arc::clone(&inode)), name)?;
         if row.set.is_empty() {
             return Err(VfsError::FixedAttribute(row.name));
         }
@@ -137,14 +147,16 @@ impl Vfs {
         let value = value.map_err(|_| VfsError::BadValue("the value is no UTF-8".to_owned()))?;
         let value = value.strip_suffix('\n').unwrap_or(value);
         match row.id {
-            Id::Sync => return self.sync(&bearer).await,
+            Id::Sync => return self.sync(&bearer(inode)).await,
             Id::Refresh => {
-                self.refresh(&bearer);
+                self.refresh(&bearer(inode));
                 return Ok(());
             }
             _ => self.check_writable()?,
         }
-        let _pass = self.moves.pass(Purpose::Change, &[&bearer.inode]).await;
+        let _pass = self.moves.pass(Purpose::Change, &[&inode]).await;
+        let bearer = bearer(inode);
+        bearer.check_named()?;
         if mode != XattrMode::Either {
             let there = self.get(&bearer, row, text).await;
             check_mode(mode, !matches!(there, Err(VfsError::NoAttribute)))?;
@@ -156,8 +168,9 @@ impl Vfs {
     pub async fn removexattr(&self, ino: Ino, name: &[u8]) -> VfsResult<()> {
         self.check_writable()?;
         let rest = name.strip_prefix(USER).ok_or_else(no_such_family)?;
-        let bearer = self.bearer(ino)?;
-        let _pass = self.moves.pass(Purpose::Change, &[&bearer.inode]).await;
+        let inode = self.inodes.get(ino)?;
+        let _pass = self.moves.pass(Purpose::Change, &[&inode]).await;
+        let bearer = bearer(inode);
         if !user::is_reserved(rest) {
             let change = |metadata: &mut Metadata| match user::remove(metadata, rest) {
                 true => Ok(()),
@@ -165,24 +178,12 @@ impl Vfs {
             };
             return self.change_user(&bearer, change).await;
         }
+        bearer.check_named()?;
         let (row, text) = named(&bearer, name)?;
         if row.remove.is_empty() {
             return Err(VfsError::FixedAttribute(row.name));
         }
         self.remove(&bearer, row, text).await
-    }
-
-    fn bearer(&self, ino: Ino) -> VfsResult<Bearer> {
-        let inode = self.inodes.get(ino)?;
-        let at = match inode.place().location {
-            Location::Account => At::Account,
-            Location::Directory { bucket, prefix } if prefix.as_str().is_empty() => {
-                At::Bucket(bucket)
-            }
-            Location::Directory { .. } => At::Directory(marker_of(&inode)),
-            Location::File { bucket, key } => At::File(Target { bucket, key }),
-        };
-        Ok(Bearer { inode, at })
     }
 
     async fn get(&self, bearer: &Bearer, row: &Attribute, text: &str) -> VfsResult<String> {
@@ -209,7 +210,11 @@ impl Vfs {
         (text, value): (&str, &str),
     ) -> VfsResult<()> {
         match &bearer.at {
-            At::Bucket(bucket) => self.set_of_bucket(bucket, row.id, (text, value)).await,
+            At::Bucket(bucket) => {
+                let opening = self.handles.open(&bearer.inode);
+                let _turn = opening.file.turn().await;
+                self.set_of_bucket(bucket, row.id, (text, value)).await
+            }
             At::File(_) | At::Directory(Some(_)) => {
                 self.set_of_object(bearer, row.id, (text, value)).await
             }
@@ -219,7 +224,11 @@ impl Vfs {
 
     async fn remove(&self, bearer: &Bearer, row: &Attribute, text: &str) -> VfsResult<()> {
         match &bearer.at {
-            At::Bucket(bucket) => self.remove_of_bucket(bucket, row.id, text).await,
+            At::Bucket(bucket) => {
+                let opening = self.handles.open(&bearer.inode);
+                let _turn = opening.file.turn().await;
+                self.remove_of_bucket(bucket, row.id, text).await
+            }
             At::File(_) | At::Directory(Some(_)) => {
                 let removed = self.remove_of_object(bearer, row.id, text).await;
                 removed.map_err(|error| absent_marker(bearer, error))
@@ -286,7 +295,8 @@ impl Vfs {
     ) -> VfsResult<()> {
         self.change_user(bearer, |metadata| {
             check_mode(mode, user::value(metadata, name).is_some())?;
-            let full = |user::NoRoom| VfsError::MetadataFull(user::BYTES_MAX);
+            let (names, bytes) = (user::NAMES_MAX, user::BYTES_MAX);
+            let full = |user::NoRoom| VfsError::MetadataFull { names, bytes };
             user::set(metadata, name, value).map_err(full)
         })
         .await
@@ -309,20 +319,21 @@ impl Vfs {
         change: impl FnOnce(&mut ObjectAttributes) -> VfsResult<()>,
     ) -> VfsResult<()> {
         let inode = &bearer.inode;
+        let opening = self.handles.open(inode);
+        let open = &opening.file;
+        let _turn = open.turn().await;
         match &bearer.at {
-            At::Directory(Some(marker)) => return self.amend_marker(inode, marker, change).await,
+            At::Directory(Some(marker)) => {
+                bearer.check_named()?;
+                return self.amend_marker(inode, marker, change).await;
+            }
             At::File(_) => {}
             At::Directory(None) | At::Bucket(_) | At::Account => {
                 return Err(bearer.at.carries_none("that are kept with bytes"));
             }
         }
-        let opening = self.handles.open(inode);
-        let open = &opening.file;
-        let _turn = open.turn().await;
         let Some(draft) = open.draft() else {
-            if inode.place().removed {
-                return Err(VfsError::Stale);
-            }
+            bearer.check_named()?;
             return self.amend_at_rest(open, change).await;
         };
         let mut attributes = draft.attributes().await;
@@ -336,6 +347,17 @@ impl Vfs {
         }
         Ok(())
     }
+}
+
+/// Where a thing is now; it may be elsewhere once somebody who moves it has had the pass.
+fn bearer(inode: Arc<Inode>) -> Bearer {
+    let at = match inode.place().location {
+        Location::Account => At::Account,
+        Location::Directory { bucket, prefix } if prefix.as_str().is_empty() => At::Bucket(bucket),
+        Location::Directory { .. } => At::Directory(marker_of(&inode)),
+        Location::File { bucket, key } => At::File(Target { bucket, key }),
+    };
+    Bearer { inode, at }
 }
 
 /// The row of a name that is to be changed.

@@ -40,6 +40,8 @@ struct State {
     streaks: Streaks,
     queue: Queue,
     failures: Failures,
+    /// Nothing more is taken: the mount ends.
+    is_closed: bool,
 }
 
 /// Somebody who asks S3 and takes the answer, until dropped.
@@ -74,12 +76,23 @@ impl Removals {
         self.when(|state| state.queue.has_room()).await;
     }
 
-    /// Removes a key; the mount sees it gone from now on. Must be called inside a runtime.
-    pub fn add(self: &Arc<Self>, removal: Removal) {
+    /// Removes a key; the mount sees it gone from now on. False, and nothing is done, once it is
+    /// closed. Must be called inside a runtime.
+    #[must_use]
+    pub fn add(self: &Arc<Self>, removal: Removal) -> bool {
         let bucket = Arc::clone(&removal.bucket);
         let mut state = self.state();
+        if state.is_closed {
+            return false;
+        }
         state.queue.add(removal);
         self.send(&mut state, &bucket);
+        true
+    }
+
+    /// From now on nothing is taken.
+    pub fn close(&self) {
+        self.state().is_closed = true;
     }
 
     /// Waits until no removal of this key is under way; it is written anew then.

@@ -150,8 +150,29 @@ pub async fn rewrite_attributes(
         // A server without conditions on the destination: here it is the source, too.
         copied = copy.run(Some(&kept.attributes), Conditions::default()).await;
     }
+    if copied.as_ref().is_err_and(|error| error.kind == ErrorKind::Precondition)
+        && let Some(made) = made_already(store, target, &head, &kept).await
+    {
+        copied = Ok(made);
+    }
     let (etag, last_modified) = copied?;
     Ok(finish(store, target, (head, kept), etag, last_modified).await?)
+}
+
+/// A copy onto itself that was refused by its condition may be our own, whose answer was lost and
+/// which the client sent again: then what is there has the attributes that were to be.
+async fn made_already(
+    store: &Arc<dyn ObjectStore>,
+    target: &Target,
+    before: &ObjectHead,
+    kept: &Kept,
+) -> Option<(ETag, Option<SystemTime>)> {
+    let options = HeadObject::default();
+    let now = store.head_object(&target.bucket, &target.key, options).await.ok()?;
+    let is_ours = now.size == before.size
+        && now.attributes == kept.attributes
+        && before.attributes != kept.attributes;
+    is_ours.then_some((now.etag, Some(now.last_modified)))
 }
 
 /// Gives a copy its ACL, and says what it is.

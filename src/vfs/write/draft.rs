@@ -250,12 +250,6 @@ impl Draft {
         self.state.lock().await.kept.attributes.clone()
     }
 
-    /// The object that was committed last has other tags or another ACL now: what follows keeps
-    /// them.
-    pub async fn keep(&self, change: impl FnOnce(&mut Kept)) {
-        change(&mut self.state.lock().await.kept);
-    }
-
     /// How far it is. Never waits.
     #[must_use]
     pub fn progress(&self) -> Progress {
@@ -364,6 +358,12 @@ impl Hold {
         self.state.orphaned = true;
         let upload = if self.state.has_sent() { None } else { self.state.sending.take() };
         abort(upload).await;
+    }
+
+    /// The object that was committed last has other tags or another ACL now: what follows keeps
+    /// them.
+    pub fn keep(&mut self, change: impl FnOnce(&mut Kept)) {
+        change(&mut self.state.kept);
     }
 
     /// The object that the file was is now `object`, under another key: what follows goes there.

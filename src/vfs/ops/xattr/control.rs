@@ -49,7 +49,10 @@ impl Vfs {
                 synced = synced.and(self.commit(&open, Urgency::Always).await);
             }
         }
-        synced
+        match bearer.inode.kind {
+            Kind::Directory => synced.and(self.removed_within(&bearer.inode).await),
+            _ => synced,
+        }
     }
 
     /// Forgets what S3 said and what it sent, of a thing and of all that is below it. What this

@@ -11,7 +11,7 @@ use crate::vfs::namespace::content_type;
 use crate::vfs::ops::xattr::{At, Bearer};
 use crate::vfs::types::Kind;
 use crate::vfs::write::copy::kept_acl;
-use crate::vfs::write::draft::Urgency;
+use crate::vfs::write::draft::{Hold, Urgency};
 use crate::vfs::write::upload::Target;
 use crate::vfs::xattr::facts;
 use crate::vfs::xattr::table::{Header, Id};
@@ -68,11 +68,15 @@ impl Vfs {
             }
             _ => {}
         }
+        let opening = self.handles.open(&bearer.inode);
+        // Nobody begins writing it meanwhile, or changes the same thing.
+        let _turn = opening.file.turn().await;
         let resource = self.in_s3(bearer).await?;
         match id {
             Id::Acl | Id::Grant => {
+                let hold = self.held(bearer).await;
                 self.set_acl(&resource, id, value).await?;
-                self.note_acl(bearer, &resource).await
+                self.note_acl(hold, &resource).await
             }
             Id::Tags => {
                 let tags = tags::parse(value).map_err(VfsError::BadValue)?;
@@ -105,12 +109,15 @@ impl Vfs {
                 .amend(bearer, |attributes| facts::remove(header, default, attributes))
                 .await;
         }
+        let opening = self.handles.open(&bearer.inode);
+        let _turn = opening.file.turn().await;
         let resource = self.in_s3(bearer).await?;
         match id {
             Id::Acl => {
+                let hold = self.held(bearer).await;
                 let change = AclChange::Canned(CannedAcl::Private);
                 self.store.put_acl(&resource, change).await?;
-                self.note_acl(bearer, &resource).await
+                self.note_acl(hold, &resource).await
             }
             Id::Tags => self.put_tags(bearer, &resource, Tags::new()).await,
             Id::Tag => {
@@ -145,6 +152,7 @@ impl Vfs {
     /// What is about to be changed belongs to an object: one that is being written is made now,
     /// and so is the marker of a directory.
     async fn in_s3(&self, bearer: &Bearer) -> VfsResult<Resource> {
+        bearer.check_named()?;
         match &bearer.at {
             At::File(_) => {
                 if let Some(open) = self.handles.find(bearer.inode.ino) {
@@ -162,20 +170,25 @@ impl Vfs {
     }
 
     async fn put_tags(&self, bearer: &Bearer, resource: &Resource, tags: Tags) -> VfsResult<()> {
+        let hold = self.held(bearer).await;
         self.store.put_tags(resource, tags.clone()).await?;
-        if let Some(draft) = self.handles.find(bearer.inode.ino).and_then(|open| open.draft()) {
-            let tags = (!tags.is_empty()).then_some(tags);
-            draft.keep(|kept| kept.tags = tags).await;
+        if let Some(mut hold) = hold {
+            hold.keep(|kept| kept.tags = (!tags.is_empty()).then_some(tags));
         }
         Ok(())
     }
 
+    /// Keeps a file that is being written from being committed with what it had before.
+    async fn held(&self, bearer: &Bearer) -> Option<Hold> {
+        let draft = self.handles.find(bearer.inode.ino)?.draft()?;
+        Some(draft.hold().await)
+    }
+
     /// A file that is being written keeps the ACL that it was given.
-    async fn note_acl(&self, bearer: &Bearer, resource: &Resource) -> VfsResult<()> {
-        let draft = self.handles.find(bearer.inode.ino).and_then(|open| open.draft());
-        let Some(draft) = draft else { return Ok(()) };
+    async fn note_acl(&self, hold: Option<Hold>, resource: &Resource) -> VfsResult<()> {
+        let Some(mut hold) = hold else { return Ok(()) };
         let acl = kept_acl(self.store.get_acl(resource).await?);
-        draft.keep(|kept| kept.acl = acl).await;
+        hold.keep(|kept| kept.acl = acl);
         Ok(())
     }
 

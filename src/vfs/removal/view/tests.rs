@@ -46,7 +46,8 @@ impl World {
     fn remove(&self, key: &str) {
         let directory = Inodes::new(Location::Account).get(Ino::ROOT).unwrap();
         let (bucket, path) = (Arc::from(BUCKET), key.to_owned());
-        self.removals.add(Removal { bucket, key: Arc::from(key), directory, path, pid: 1 });
+        let removal = Removal { bucket, key: Arc::from(key), directory, path, pid: 1 };
+        assert!(self.removals.add(removal));
     }
 
     async fn seen(&self, options: ListObjects) -> Vec<String> {
