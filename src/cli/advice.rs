@@ -125,6 +125,7 @@ impl Attempt<'_> {
             | ErrorKind::Archived
             | ErrorKind::Range
             | ErrorKind::Unsupported
+            | ErrorKind::Full
             | ErrorKind::Corrupt => Advice { what: error.to_string(), hint: None },
         }
     }

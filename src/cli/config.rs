@@ -166,6 +166,7 @@ fn mount_of(typed: &Typed, environment: &Environment, place: Place) -> Meant<Mou
         ..vfs
     };
     let kernel = kernel(typed, &source, &vfs)?;
+    let vfs = Options { checks_owner: kernel.default_permissions, ..vfs };
     let s3 = S3Options { operation_timeout: vfs.operation_timeout, ..s3 };
     let checks_source = !typed.is_given("no-check");
     Ok(MountConfig {

@@ -307,7 +307,7 @@ impl Filesystem for Adapter {
     /// `ls -l` asks two names of every file it lists: the answer must cost nothing.
     fn getxattr(
         &self,
-        _request: &Request,
+        request: &Request,
         ino: INodeNo,
         name: &OsStr,
         bytes_max: u32,
@@ -316,9 +316,10 @@ impl Filesystem for Adapter {
         if !name.as_bytes().starts_with(b"user.") {
             return reply.error(fuser::Errno::NO_XATTR);
         }
-        let (vfs, name) = (self.vfs(), owned(name));
+        let (vfs, name, uid) = (self.vfs(), owned(name), convert::caller(request).uid);
         let subject = Subject::of_attribute("getxattr", ino.0, &name);
-        let operation = async move { convert::carried(vfs.getxattr(Ino(ino.0), &name).await?) };
+        let operation =
+            async move { convert::carried(vfs.getxattr(Ino(ino.0), &name, uid).await?) };
         self.answer(subject, operation, AttributeReply::new(reply, bytes_max));
     }
 
@@ -331,7 +332,7 @@ impl Filesystem for Adapter {
 
     fn setxattr(
         &self,
-        _request: &Request,
+        request: &Request,
         ino: INodeNo,
         name: &OsStr,
         value: &[u8],
@@ -339,19 +340,24 @@ impl Filesystem for Adapter {
         _position: u32,
         reply: ReplyEmpty,
     ) {
+        // `cp -a` tries `system.posix_acl_access` on everything: nobody needs to read of it.
+        if !name.as_bytes().starts_with(b"user.") {
+            return reply.error(fuser::Errno::EOPNOTSUPP);
+        }
+        let uid = convert::caller(request).uid;
         let Some(mode) = convert::xattr_mode(flags) else {
             return reply.error(fuser::Errno::EINVAL);
         };
         let (vfs, name, value) = (self.vfs(), owned(name), Bytes::copy_from_slice(value));
         let subject = Subject::of_attribute("setxattr", ino.0, &name);
-        let operation = async move { vfs.setxattr(Ino(ino.0), &name, &value, mode).await };
+        let operation = async move { vfs.setxattr(Ino(ino.0), &name, &value, mode, uid).await };
         self.transfer(subject, operation, reply);
     }
 
-    fn removexattr(&self, _request: &Request, ino: INodeNo, name: &OsStr, reply: ReplyEmpty) {
-        let (vfs, name) = (self.vfs(), owned(name));
+    fn removexattr(&self, request: &Request, ino: INodeNo, name: &OsStr, reply: ReplyEmpty) {
+        let (vfs, name, uid) = (self.vfs(), owned(name), convert::caller(request).uid);
         let subject = Subject::of_attribute("removexattr", ino.0, &name);
-        let operation = async move { vfs.removexattr(Ino(ino.0), &name).await };
+        let operation = async move { vfs.removexattr(Ino(ino.0), &name, uid).await };
         self.transfer(subject, operation, reply);
     }
 

@@ -114,7 +114,7 @@ fn status_of(kind: ErrorKind) -> StatusCode {
         ErrorKind::Exists | ErrorKind::NotEmpty | ErrorKind::Conflict => StatusCode::CONFLICT,
         ErrorKind::Precondition => StatusCode::PRECONDITION_FAILED,
         ErrorKind::Forbidden | ErrorKind::Archived => StatusCode::FORBIDDEN,
-        ErrorKind::Invalid | ErrorKind::Corrupt => StatusCode::BAD_REQUEST,
+        ErrorKind::Invalid | ErrorKind::Full | ErrorKind::Corrupt => StatusCode::BAD_REQUEST,
         ErrorKind::Range => StatusCode::RANGE_NOT_SATISFIABLE,
         ErrorKind::Unsupported => StatusCode::NOT_IMPLEMENTED,
         ErrorKind::Throttled | ErrorKind::Timeout | ErrorKind::Unavailable => {

@@ -30,6 +30,8 @@ pub enum ErrorKind {
     Archived,
     /// The request makes no sense to S3; the same call will never succeed.
     Invalid,
+    /// What is to be kept with an object is more than S3 keeps.
+    Full,
     /// A range that starts behind the object's last byte.
     Range,
     /// The server has no such feature.
@@ -57,6 +59,7 @@ impl ErrorKind {
             | Self::Forbidden
             | Self::Archived
             | Self::Invalid
+            | Self::Full
             | Self::Range
             | Self::Unsupported => false,
         }

@@ -40,8 +40,8 @@ pub enum VfsError {
     BadValue(String),
     #[error("what the server has can't be understood: {0}")]
     Foreign(String),
-    #[error("{0} can only be read")]
-    FixedAttribute(&'static str),
+    #[error("{name} can't be {what}")]
+    FixedAttribute { name: &'static str, what: &'static str },
     #[error("the value has {0} bytes and the kernel carries 65536; pailfs get has no limit")]
     ValueTooLarge(usize),
     #[error(
@@ -92,7 +92,7 @@ impl VfsError {
             Self::NoAttribute => Errno::NODATA,
             Self::BadValue(_) => Errno::INVAL,
             Self::Foreign(_) => Errno::IO,
-            Self::FixedAttribute(_) => Errno::PERM,
+            Self::FixedAttribute { .. } => Errno::PERM,
             Self::MetadataFull { .. } => Errno::NOSPC,
             Self::ValueTooLarge(_) => Errno::TOOBIG,
             Self::Archived { .. } => Errno::ACCESS,
@@ -144,7 +144,7 @@ impl VfsError {
             | Self::Unsupported(_)
             | Self::BadValue(_)
             | Self::Foreign(_)
-            | Self::FixedAttribute(_)
+            | Self::FixedAttribute { .. }
             | Self::MetadataFull { .. }
             | Self::ValueTooLarge(_)
             | Self::Archived { .. }
@@ -170,10 +170,10 @@ fn store_errno(error: &StoreError) -> Errno {
         ErrorKind::Timeout => Errno::TIMEDOUT,
         ErrorKind::Invalid => Errno::INVAL,
         ErrorKind::Unsupported => Errno::OPNOTSUPP,
-        ErrorKind::Conflict
-        | ErrorKind::Throttled
-        | ErrorKind::Range
-        | ErrorKind::Corrupt
-        | ErrorKind::Unavailable => Errno::IO,
+        ErrorKind::Conflict => Errno::BUSY,
+        ErrorKind::Full => Errno::NOSPC,
+        ErrorKind::Throttled | ErrorKind::Range | ErrorKind::Corrupt | ErrorKind::Unavailable => {
+            Errno::IO
+        }
     }
 }

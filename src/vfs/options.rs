@@ -48,6 +48,8 @@ pub struct Options {
     /// How mode, owner and times are written; with [`Dialect::None`] they are not asked for either.
     pub posix_dialect: Dialect,
     pub listed_attributes: ListedAttributes,
+    /// Only owners change what S3 knows of their files; the kernel checks what else there is.
+    pub checks_owner: bool,
     /// Of the objects of new files; `None` is S3's default.
     pub storage_class: Option<String>,
     /// What is asked for when a program opens an archived file; `None`: nothing.
@@ -73,6 +75,7 @@ impl Default for Options {
             state_scope: String::new(),
             posix_dialect: Dialect::default(),
             listed_attributes: ListedAttributes::default(),
+            checks_owner: true,
             storage_class: None,
             restore: None,
             attributes_directory: None,

@@ -22,6 +22,9 @@ use crate::vfs::Vfs;
 use crate::vfs::error::{VfsError, VfsResult};
 use crate::vfs::types::{Ino, Lookup, XattrMode};
 
+/// Who gets through the socket may do what the mount's owner may.
+const SUPERUSER: u32 = 0;
+
 /// Others wait until one of these is over.
 const CONNECTIONS_MAX: u32 = 32;
 /// A client may take so long to say what it wants, and again to hear what came of it.
@@ -197,15 +200,15 @@ async fn run(vfs: &Vfs, request: Request) -> VfsResult<Response> {
     let ino = walk.to(&request.path.0).await?;
     match request.act {
         Act::Get { name } => {
-            let value = vfs.getxattr(ino, &name.0).await?;
+            let value = vfs.getxattr(ino, &name.0, SUPERUSER).await?;
             Ok(Response::Value(protocol::Octets(value.to_vec())))
         }
         Act::Set { name, value } => {
-            vfs.setxattr(ino, &name.0, &value.0, XattrMode::Either).await?;
+            vfs.setxattr(ino, &name.0, &value.0, XattrMode::Either, SUPERUSER).await?;
             Ok(Response::Done)
         }
         Act::Remove { name } => {
-            vfs.removexattr(ino, &name.0).await?;
+            vfs.removexattr(ino, &name.0, SUPERUSER).await?;
             Ok(Response::Done)
         }
     }

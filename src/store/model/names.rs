@@ -90,7 +90,7 @@ pub(super) fn check_attributes(attributes: &ObjectAttributes) -> StoreResult<()>
         attributes.metadata.iter().map(|(name, value)| name.len() + value.len()).sum();
     if bytes > METADATA_BYTES_MAX {
         return Err(StoreError::new(
-            ErrorKind::Invalid,
+            ErrorKind::Full,
             "MetadataTooLarge",
             format!("Your metadata headers exceed the maximum of {METADATA_BYTES_MAX} bytes"),
         ));

@@ -89,6 +89,7 @@ fn meaning_of_code(code: &str) -> Option<ErrorKind> {
         | "IncompleteBody"
         | "XAmzContentChecksumMismatch"
         | "XAmzContentSHA256Mismatch" => ErrorKind::Corrupt,
+        "MetadataTooLarge" => ErrorKind::Full,
         "InternalError" | "ServiceUnavailable" | "Busy" | "TemporaryRedirect" => {
             ErrorKind::Unavailable
         }

@@ -353,7 +353,10 @@ impl Vfs {
             self.keep_time(attributes, modified);
             change(attributes)
         });
-        let Copied { object, source, head } = rewritten.await?;
+        let Copied { object, source, head } = match rewritten.await {
+            Ok(copied) => copied,
+            Err(error) => return Err(self.explained(&target, error).await),
+        };
         let facts = Facts {
             etag: object.etag.clone(),
             size: object.size,

@@ -24,6 +24,7 @@ use crate::vfs::ops::attr::marker_of;
 use crate::vfs::ops::moves::Purpose;
 use crate::vfs::options::ListedAttributes;
 use crate::vfs::types::{Ino, Kind, XattrMode};
+use crate::vfs::write::draft::Urgency;
 use crate::vfs::write::upload::Target;
 use crate::vfs::xattr::documents;
 use crate::vfs::xattr::table::{self, Attribute, Carrier, Id, TABLE};
@@ -91,9 +92,10 @@ impl At {
 
 impl Vfs {
     /// The value of an attribute; `NoAttribute` where there is none of that name.
-    pub async fn getxattr(&self, ino: Ino, name: &[u8]) -> VfsResult<Bytes> {
+    pub async fn getxattr(&self, ino: Ino, name: &[u8], uid: u32) -> VfsResult<Bytes> {
         let Some(rest) = name.strip_prefix(USER) else { return Err(VfsError::NoAttribute) };
         let inode = self.inodes.get(ino)?;
+        let by = if user::is_reserved(rest) { self.asker(ino, uid).await? } else { By::Other };
         let _pass = self.moves.pass(Purpose::Look, &[&inode]).await;
         let bearer = bearer(inode);
         if user::is_reserved(rest) {
@@ -101,7 +103,7 @@ impl Vfs {
             let name = std::str::from_utf8(name).map_err(|_| VfsError::NoAttribute)?;
             let found = table::find(bearer.at.carrier(), name);
             let (row, text) = found.ok_or(VfsError::NoAttribute)?;
-            return Ok(Bytes::from(self.get(&bearer, row, text).await?));
+            return Ok(Bytes::from(self.get(&bearer, row, text, by).await?));
         }
         let metadata = self.user_metadata(&bearer).await?;
         user::value(&metadata, rest).map(Bytes::from).ok_or(VfsError::NoAttribute)
@@ -117,20 +119,23 @@ impl Vfs {
             listed.extend([USER, &name, b"\0"].concat());
         }
         if self.options.listed_attributes == ListedAttributes::All {
-            for (name, _) in self.described(&bearer).await {
+            let described = self.described(&bearer, By::Owner).await;
+            for (name, _) in described.iter().filter(|(name, _)| is_reserved(name)) {
                 listed.extend([name.as_bytes(), b"\0"].concat());
             }
         }
         Ok(Bytes::from(listed))
     }
 
-    /// Gives an attribute a value, in S3 when this returns.
+    /// Gives an attribute a value, in S3 when this returns. What S3 knows of a thing is its owner's
+    /// to change, as its mode is.
     pub async fn setxattr(
         &self,
         ino: Ino,
         name: &[u8],
         value: &[u8],
         mode: XattrMode,
+        uid: u32,
     ) -> VfsResult<()> {
         let rest = name.strip_prefix(USER).ok_or_else(no_such_family)?;
         let inode = self.inodes.get(ino)?;
@@ -141,7 +146,7 @@ impl Vfs {
         }
         let (row, text) = named(&bearer(Arc::clone(&inode)), name)?;
         if row.set.is_empty() {
-            return Err(VfsError::FixedAttribute(row.name));
+            return Err(VfsError::FixedAttribute { name: row.name, what: "set" });
         }
         let value = std::str::from_utf8(value);
         let value = value.map_err(|_| VfsError::BadValue("the value is no UTF-8".to_owned()))?;
@@ -154,21 +159,23 @@ impl Vfs {
             }
             _ => self.check_writable()?,
         }
+        self.asker(ino, uid).await?.check(row.name)?;
         let _pass = self.moves.pass(Purpose::Change, &[&inode]).await;
         let bearer = bearer(inode);
         bearer.check_named()?;
         if mode != XattrMode::Either {
-            let there = self.get(&bearer, row, text).await;
+            let there = self.get(&bearer, row, text, By::Owner).await;
             check_mode(mode, !matches!(there, Err(VfsError::NoAttribute)))?;
         }
         self.set(&bearer, row, (text, value)).await
     }
 
     /// Removes an attribute; `NoAttribute` where there is none of that name.
-    pub async fn removexattr(&self, ino: Ino, name: &[u8]) -> VfsResult<()> {
+    pub async fn removexattr(&self, ino: Ino, name: &[u8], uid: u32) -> VfsResult<()> {
         self.check_writable()?;
         let rest = name.strip_prefix(USER).ok_or_else(no_such_family)?;
         let inode = self.inodes.get(ino)?;
+        let by = self.asker(ino, uid).await?;
         let _pass = self.moves.pass(Purpose::Change, &[&inode]).await;
         let bearer = bearer(inode);
         if !user::is_reserved(rest) {
@@ -181,15 +188,26 @@ impl Vfs {
         bearer.check_named()?;
         let (row, text) = named(&bearer, name)?;
         if row.remove.is_empty() {
-            return Err(VfsError::FixedAttribute(row.name));
+            return Err(VfsError::FixedAttribute { name: row.name, what: "removed" });
         }
+        by.check(row.name)?;
         self.remove(&bearer, row, text).await
     }
 
-    async fn get(&self, bearer: &Bearer, row: &Attribute, text: &str) -> VfsResult<String> {
+    /// Whose word somebody's is, about a thing.
+    async fn asker(&self, ino: Ino, uid: u32) -> VfsResult<By> {
+        let is_owner = uid == 0
+            || !self.options.checks_owner
+            || self.getattr(ino, None).await?.attr.uid == uid;
+        Ok(if is_owner { By::Owner } else { By::Other })
+    }
+
+    async fn get(&self, bearer: &Bearer, row: &Attribute, text: &str, by: By) -> VfsResult<String> {
         match row.id {
-            Id::All => Ok(describe::for_people(&self.described(bearer).await)),
-            Id::Info => Ok(describe::for_programs(&self.described(bearer).await)),
+            Id::All => Ok(describe::for_people(&self.described(bearer, by).await)),
+            Id::Info => Ok(describe::for_programs(&self.described(bearer, by).await)),
+            // An address outlives the permissions of who asked for it.
+            Id::Url | Id::UrlFor if by == By::Other => Err(by.refusal(row.name)),
             Id::State | Id::Cached => self.control(bearer, row.id).await,
             Id::Sync | Id::Refresh => Err(VfsError::NoAttribute),
             id => match &bearer.at {
@@ -240,7 +258,13 @@ impl Vfs {
     /// A document, as it is shown.
     async fn document(&self, resource: &Resource, kind: DocumentKind) -> VfsResult<String> {
         let text = self.store.get_document(resource, kind).await;
-        let text = text.map_err(|error| absent_document(kind, error))?;
+        let text = text.map_err(|error| match (kind, error.kind) {
+            // Where a bucket has no locks, S3 calls the question a mistake.
+            (DocumentKind::Retention | DocumentKind::LegalHold, ErrorKind::Invalid) => {
+                VfsError::NoAttribute
+            }
+            _ => absent_document(kind, error),
+        })?;
         documents::shown(kind, &text).map_err(VfsError::Foreign)
     }
 
@@ -293,6 +317,9 @@ impl Vfs {
         value: &[u8],
         mode: XattrMode,
     ) -> VfsResult<()> {
+        if name.is_empty() {
+            return Err(VfsError::BadValue("an attribute has a name".to_owned()));
+        }
         self.change_user(bearer, |metadata| {
             check_mode(mode, user::value(metadata, name).is_some())?;
             let (names, bytes) = (user::NAMES_MAX, user::BYTES_MAX);
@@ -336,9 +363,17 @@ impl Vfs {
             bearer.check_named()?;
             return self.amend_at_rest(open, change).await;
         };
-        let mut attributes = draft.attributes().await;
+        let before = draft.attributes().await;
+        let mut attributes = before.clone();
         change(&mut attributes)?;
         draft.set_attributes(|kept| *kept = attributes.clone()).await;
+        // Only S3 knows whether it takes a class or a key: better that this fails than `close`.
+        if without_metadata(&attributes) != without_metadata(&before)
+            && let Err(error) = self.commit(open, Urgency::Always).await
+        {
+            draft.set_attributes(|kept| *kept = before).await;
+            return Err(error);
+        }
         if let Some(facts) = open.last_facts() {
             let user = posix::read(&attributes.metadata).user;
             let before = facts.posix.posix().map(|posix| Posix::clone(posix));
@@ -347,6 +382,28 @@ impl Vfs {
         }
         Ok(())
     }
+}
+
+/// Whose word it is.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum By {
+    /// The thing's owner's, or the superuser's.
+    Owner,
+    Other,
+}
+
+impl By {
+    fn check(self, name: &'static str) -> VfsResult<()> {
+        if self == Self::Owner { Ok(()) } else { Err(self.refusal(name)) }
+    }
+
+    fn refusal(self, name: &'static str) -> VfsError {
+        VfsError::NotPermitted(format!("{name} is its owner's, as the mode is"))
+    }
+}
+
+fn is_reserved(name: &str) -> bool {
+    name.strip_prefix("user.").is_some_and(|rest| user::is_reserved(rest.as_bytes()))
 }
 
 /// Where a thing is now; it may be elsewhere once somebody who moves it has had the pass.
@@ -389,6 +446,10 @@ fn check_mode(mode: XattrMode, is_there: bool) -> VfsResult<()> {
 fn no_such_family() -> VfsError {
     let message = "S3 keeps attributes of the family user alone";
     VfsError::Unsupported(message.to_owned())
+}
+
+fn without_metadata(attributes: &ObjectAttributes) -> ObjectAttributes {
+    ObjectAttributes { metadata: Metadata::new(), ..attributes.clone() }
 }
 
 /// A directory without a marker is there and has no attributes.

@@ -208,6 +208,7 @@ fn meaning(error: StoreError) -> VfsError {
         | ErrorKind::Timeout
         | ErrorKind::Archived
         | ErrorKind::Invalid
+        | ErrorKind::Full
         | ErrorKind::Unsupported
         | ErrorKind::Corrupt
         | ErrorKind::Unavailable => VfsError::Store(error),

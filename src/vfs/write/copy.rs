@@ -68,6 +68,7 @@ fn known_acl(acl: StoreResult<Acl>, key: &str) -> StoreResult<Acl> {
             | ErrorKind::Timeout
             | ErrorKind::Archived
             | ErrorKind::Invalid
+            | ErrorKind::Full
             | ErrorKind::Range
             | ErrorKind::Corrupt
             | ErrorKind::Unavailable => Err(error),

@@ -95,7 +95,7 @@ pub fn class(text: &str) -> VfsResult<String> {
 
 /// As HTTP writes it (RFC 9110, section 5.6.7).
 fn is_date(text: &str) -> bool {
-    OffsetDateTime::parse(text, &Rfc2822).is_ok()
+    text.ends_with(" GMT") && OffsetDateTime::parse(text, &Rfc2822).is_ok()
 }
 
 fn field(header: Header, attributes: &mut ObjectAttributes) -> &mut Option<String> {

@@ -14,13 +14,12 @@ words where it refuses, and for values of any length. `pailfs info PATH` prints 
 A set is in S3 when it returns, or it failed and changed nothing: `EINVAL` a value that makes no sense, `EACCES` refused,
 `ENODATA` nothing of that name, `EOPNOTSUPP` the server or this kind of thing has none, `EPERM` it can only be read,
 `ENOSPC` no room, `E2BIG` over the 64 KiB that the kernel carries. Why stands in the mount's log, with S3's message.
-One newline at the end of a value is taken away. `XATTR_CREATE` and `XATTR_REPLACE` are honoured.
+One newline at the end of a value of `user.s3` is taken away, and none of the others'. `XATTR_CREATE` and `XATTR_REPLACE` are honoured.
 
 ## User metadata: `user.<name>`
 
 `x-amz-meta-<name>` of the object, or of a directory's marker, which the first set makes. Listed, so that `cp -a`,
-`rsync -X` and `tar --xattrs` carry it. Kept when a file is overwritten, renamed, copied within the mount, or given
-another owner or mode. On a file that is being written it goes along with the upload; on one at rest S3 copies the object
+`rsync -X` and `tar --xattrs` carry it. Kept when a file is overwritten, renamed, or given another owner or mode. On a file that is being written it goes along with the upload; on one at rest S3 copies the object
 onto itself. Owner, mode and times stand among the metadata of an object too and are not shown here.
 
 A name of lower-case letters, digits, `-`, `_` and `.` is the header's; any other byte is written as `%` and two

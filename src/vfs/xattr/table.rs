@@ -158,13 +158,13 @@ pub const TABLE: &[Attribute] = &[
     row(Id::LastModified, "user.s3.last-modified", On::Object, "when S3 got it (RFC 3339)"),
     row(Id::Owner, "user.s3.owner", On::Both, "canonical id and name of whom it belongs to"),
     row(Id::Header(Header::ContentType), "user.s3.content-type", On::Object, "the header")
-        .set("any text")
+        .set("printable ASCII")
         .remove("back to that of its name"),
     row(Id::Header(Header::ContentEncoding), "user.s3.content-encoding", On::Object, "the header")
-        .set("any text")
+        .set("printable ASCII")
         .remove(TO_DEFAULT),
     row(Id::Header(Header::ContentLanguage), "user.s3.content-language", On::Object, "the header")
-        .set("any text")
+        .set("printable ASCII")
         .remove(TO_DEFAULT),
     row(
         Id::Header(Header::ContentDisposition),
@@ -172,10 +172,10 @@ pub const TABLE: &[Attribute] = &[
         On::Object,
         "the header",
     )
-    .set("any text")
+    .set("printable ASCII")
     .remove(TO_DEFAULT),
     row(Id::Header(Header::CacheControl), "user.s3.cache-control", On::Object, "the header")
-        .set("any text")
+        .set("printable ASCII")
         .remove(TO_DEFAULT),
     row(Id::Header(Header::Expires), "user.s3.expires", On::Object, "the header")
         .set("a date as HTTP writes it")

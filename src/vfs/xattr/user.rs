@@ -49,6 +49,15 @@ pub fn value(metadata: &Metadata, name: &[u8]) -> Option<Vec<u8>> {
     metadata.get(&key).map(|text| decode(text))
 }
 
+/// A value for people and for JSON: as it is, or where it is no text as metadata have it.
+#[must_use]
+pub fn shown(value: &[u8]) -> String {
+    match std::str::from_utf8(value) {
+        Ok(text) if !text.chars().any(|each| each.is_control() && each != '\n') => text.to_owned(),
+        Ok(_) | Err(_) => encode(value),
+    }
+}
+
 /// Gives an attribute a value; fails and changes nothing where that would be too much.
 pub fn set(metadata: &mut Metadata, name: &[u8], value: &[u8]) -> Result<(), NoRoom> {
     let mut changed = metadata.clone();

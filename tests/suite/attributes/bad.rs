@@ -102,3 +102,98 @@ fn a_file_that_is_gone_has_no_attributes() {
     }
     bench.refuse("file", "user.colour", "green", "No such file");
 }
+
+#[test]
+fn what_a_file_being_written_can_not_be_is_refused_and_its_bytes_are_kept() {
+    let bench = Bench::new(Kind::Pailfs, &[]);
+    let script = r#"python3 - <<'END'
+import errno, os
+with open("file", "w") as file:
+    file.write("text")
+    file.flush()
+    for name, value in [("storage-class", b"NOPE"), ("expires", b"tomorrow")]:
+        try:
+            os.setxattr(file.fileno(), "user.s3." + name, value)
+        except OSError as error:
+            assert error.errno == errno.EINVAL, error
+            continue
+        raise AssertionError("it was taken")
+END
+cat file"#;
+    assert_eq!(bench.mount.shell(script).ok(), "text");
+    assert_eq!(bench.site.bucket.get("file").as_deref(), Some(&b"text"[..]));
+}
+
+#[test]
+fn a_file_whose_name_is_gone_leaves_the_next_of_that_name_alone() {
+    let bench = Bench::new(Kind::Pailfs, &[]);
+    let script = r#"python3 - <<'END'
+import errno, os
+file = open("file", "w")
+os.unlink("file")
+open("file", "w").close()
+directory = os.open("dir", os.O_RDONLY) if os.mkdir("dir") is None else None
+os.rmdir("dir")
+for at, name, value in [(file.fileno(), "user.s3.acl", b"public-read"),
+                        (file.fileno(), "user.s3.tag.a", b"1"), (directory, "user.a", b"1")]:
+    try:
+        os.setxattr(at, name, value)
+    except OSError as error:
+        assert error.errno == errno.ESTALE, error
+        continue
+    raise AssertionError(name)
+END"#;
+    bench.mount.shell(script).ok();
+    assert_eq!(bench.site.bucket.grants("file"), 1);
+    assert_eq!(bench.site.bucket.keys(), ["file"]);
+}
+
+#[test]
+fn what_s3_knows_of_a_file_is_its_owners_to_change() {
+    let site = crate::support::mount::Site::new(Kind::Pailfs);
+    let mount = site.mount(&["-o", "allow_other"]);
+    mount.shell("chmod 777 . && echo text > file && chmod 666 file").ok();
+    let script = r#"python3 - <<'END'
+import errno, os
+os.setgid(1234)
+os.setuid(1234)
+os.setxattr("file", "user.colour", b"green")
+open("own", "w").close()
+os.setxattr("own", "user.s3.tag.a", b"1")
+def refused(act, *arguments):
+    try:
+        act(*arguments)
+    except PermissionError as error:
+        assert error.errno == errno.EPERM, error
+        return
+    raise AssertionError(arguments)
+for path, name, value in [("file", "user.s3.acl", b"public-read"), ("file", "user.s3.tags", b"{}"),
+                          (".", "user.s3.versioning", b"Enabled")]:
+    refused(os.setxattr, path, name, value)
+refused(os.removexattr, "file", "user.s3.acl")
+refused(os.getxattr, "file", "user.s3.url")
+assert b"user.s3.url" not in os.getxattr("file", "user.s3")
+os.getxattr("own", "user.s3.url")
+END"#;
+    mount.shell(script).ok();
+    assert_eq!(site.bucket.grants("file"), 1);
+}
+
+#[test]
+fn a_set_that_fails_makes_no_marker() {
+    let bench = Bench::new(Kind::Pailfs, &[]);
+    bench.s3("put_object", json!({ "Key": "dir/file", "Body": "x" }));
+    for (name, value) in
+        [("acl", "nope"), ("tags", "junk"), ("restore", "x"), ("grant", "READ"), ("tag.a", "")]
+    {
+        let name = format!("user.s3.{name}");
+        if name != "user.s3.tag.a" {
+            bench.refuse("dir", &name, value, "Invalid argument");
+        }
+        let removed = bench.setfattr(&["-x", &name], "dir").refused();
+        assert!(!removed.is_empty());
+    }
+    assert_eq!(bench.site.bucket.keys(), ["dir/file"]);
+    assert_eq!(bench.get_json("dir", "user.pailfs.info"), json!({}));
+    bench.refuse("dir", "user.", "x", "Invalid argument");
+}

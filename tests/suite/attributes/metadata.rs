@@ -182,3 +182,20 @@ fn without_a_dialect_metadata_are_attributes_all_the_same() {
     }
     assert_eq!(bench.head("file")["Metadata"], json!({ "colour": "green" }));
 }
+
+#[test]
+fn what_is_no_text_is_spelt_out_for_people_and_programs() {
+    let bench = Bench::new(Kind::Pailfs, &[]);
+    bench.mount.shell("echo text > file && setfattr -n user.bytes -v 0xff00 file").ok();
+    assert_eq!(bench.get_json("file", "user.pailfs.info")["bytes"], "data:;base64,/wA=");
+}
+
+#[test]
+fn more_metadata_than_there_is_room_for_is_said_so() {
+    let bench = Bench::new(Kind::Pailfs, &[]);
+    let metadata = json!({ "theirs": "x".repeat(2000) });
+    bench.s3("put_object", json!({ "Key": "file", "Body": "x", "Metadata": metadata }));
+    let said = bench.mount.shell("chmod 600 file").refused();
+    assert!(said.contains("No space left"), "{said}");
+    assert!(bench.mount.log().contains("MetadataTooLarge"), "{}", bench.mount.log());
+}

@@ -81,7 +81,7 @@ async fn user_metadata_takes_any_printable_value(bench: &Bench) -> Outcome {
 async fn two_kilobytes_of_user_metadata_are_the_limit(bench: &Bench) -> Outcome {
     put(bench, user(&[("name", &"v".repeat(2044))])).await?;
     let over = put(bench, user(&[("name", &"v".repeat(2045))])).await;
-    refused_with("one byte more", over, ErrorKind::Invalid, "MetadataTooLarge")
+    refused_with("one byte more", over, ErrorKind::Full, "MetadataTooLarge")
 }
 
 async fn a_new_object_forgets_the_old_ones_metadata(bench: &Bench) -> Outcome {

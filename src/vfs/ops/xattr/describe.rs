@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 
 use crate::vfs::Vfs;
 use crate::vfs::error::{VfsError, VfsResult};
-use crate::vfs::ops::xattr::{At, Bearer};
+use crate::vfs::ops::xattr::{At, Bearer, By};
 use crate::vfs::xattr::table::{Attribute, Id, TABLE};
 use crate::vfs::xattr::user;
 
@@ -17,8 +17,18 @@ pub(super) type Described = Vec<(String, VfsResult<String>)>;
 
 impl Vfs {
     /// All that can be read, in the order of the table and then by name.
-    pub(super) async fn described(&self, bearer: &Bearer) -> Described {
-        let rows = TABLE.iter().filter(|row| is_shown(row, bearer));
+    pub(super) async fn described(&self, bearer: &Bearer, by: By) -> Described {
+        let is_there = match (&bearer.at, bearer.at.target()) {
+            // Many a directory has no object of its own.
+            (At::Directory(_), Some(marker)) => {
+                matches!(self.head(&marker.bucket, &marker.key).await, Ok(Some(_)))
+            }
+            _ => true,
+        };
+        let is_shown = |row: &&Attribute| {
+            is_shown(row, bearer) && is_there && (by == By::Owner || row.id != Id::Url)
+        };
+        let rows = TABLE.iter().filter(is_shown);
         let asked = rows.map(|row| async move {
             let value = match (row.id, &bearer.at) {
                 (Id::State | Id::Cached, _) => self.control(bearer, row.id).await,
@@ -37,7 +47,7 @@ impl Vfs {
         described.extend(user::names(&metadata).filter_map(|name| {
             let value = user::value(&metadata, &name)?;
             let name = format!("user.{}", String::from_utf8_lossy(&name));
-            Some((name, Ok(String::from_utf8_lossy(&value).into_owned())))
+            Some((name, Ok(user::shown(&value))))
         }));
         described
     }

@@ -15,7 +15,7 @@ use crate::vfs::write::draft::{Hold, Urgency};
 use crate::vfs::write::upload::Target;
 use crate::vfs::xattr::facts;
 use crate::vfs::xattr::table::{Header, Id};
-use crate::vfs::xattr::{restore, tags, versions};
+use crate::vfs::xattr::{acl, documents, restore, tags, versions};
 
 /// For how long an address is good where nothing is said.
 const URL_SECONDS: u64 = 3600;
@@ -68,6 +68,7 @@ impl Vfs {
             }
             _ => {}
         }
+        check_value(id, value)?;
         let opening = self.handles.open(&bearer.inode);
         // Nobody begins writing it meanwhile, or changes the same thing.
         let _turn = opening.file.turn().await;
@@ -111,7 +112,10 @@ impl Vfs {
         }
         let opening = self.handles.open(&bearer.inode);
         let _turn = opening.file.turn().await;
-        let resource = self.in_s3(bearer).await?;
+        let resource = match bearer.at {
+            At::File(_) => self.in_s3(bearer).await?,
+            At::Directory(_) | At::Bucket(_) | At::Account => bearer.at.resource()?,
+        };
         match id {
             Id::Acl => {
                 let hold = self.held(bearer).await;
@@ -215,6 +219,19 @@ impl Vfs {
         let valid = Duration::from_secs(seconds);
         Ok(self.store.presign_get(&target.bucket, &target.key, valid).await?)
     }
+}
+
+/// Refuses what makes no sense before anything is made to carry it.
+fn check_value(id: Id, value: &str) -> VfsResult<()> {
+    let checked = match id {
+        Id::Acl => acl::parse(value).map(drop),
+        Id::Grant => acl::parse_grant(value).map(drop),
+        Id::Tags => tags::parse(value).map(drop),
+        Id::Restore => restore::parse(value).map(drop),
+        Id::Document(kind) => documents::parse(kind, value).map(drop),
+        _ => Ok(()),
+    };
+    checked.map_err(VfsError::BadValue)
 }
 
 /// The header that an object of this name is made with.

@@ -234,7 +234,10 @@ impl State {
     /// Fails where parts are refused: what is written would not be taken either.
     pub(super) fn check_upload(&self) -> VfsResult<()> {
         match &self.setback {
-            Some(VfsError::Store(error)) if !error.kind.is_passing() => {
+            // An upload that somebody aborted is begun anew by the commit.
+            Some(VfsError::Store(error))
+                if !error.kind.is_passing() && error.kind != ErrorKind::NotFound =>
+            {
                 Err(VfsError::Store(error.clone()))
             }
             Some(_) | None => Ok(()),
