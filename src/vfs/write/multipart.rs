@@ -16,6 +16,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 
 use crate::store::clock::Clock;
@@ -71,14 +72,14 @@ impl Multiparts {
         let (answer, answered) = oneshot::channel();
         tokio::spawn(async move {
             let begun = multiparts.begin_recorded(bucket, key, write).await;
-            if let Err(Ok(unwanted)) = answer.send(begun) {
-                unwanted.abort().await;
-            }
+            drop(answer.send(begun.map(Unclaimed::new)));
         });
-        answered.await.unwrap_or_else(|_| {
+        let gone = || {
             let message = "the task that began an upload is gone";
-            Err(StoreError::new(ErrorKind::Unavailable, "InternalError", message))
-        })
+            StoreError::new(ErrorKind::Unavailable, "InternalError", message)
+        };
+        let unclaimed = answered.await.map_err(|_| gone())??;
+        unclaimed.claim().ok_or_else(gone)
     }
 
     async fn begin_recorded(
@@ -113,6 +114,30 @@ impl Multiparts {
             );
         }
         None
+    }
+}
+
+/// An upload on its way to whoever asked for it. One that never arrives is aborted.
+struct Unclaimed {
+    begun: Option<Begun>,
+}
+
+impl Unclaimed {
+    fn new(begun: Begun) -> Self {
+        Self { begun: Some(begun) }
+    }
+
+    fn claim(mut self) -> Option<Begun> {
+        self.begun.take()
+    }
+}
+
+impl Drop for Unclaimed {
+    fn drop(&mut self) {
+        // Without a runtime the mount is at its end, and the next finds the record.
+        if let (Some(begun), Ok(runtime)) = (self.begun.take(), Handle::try_current()) {
+            drop(runtime.spawn(async move { begun.abort().await }));
+        }
     }
 }
 
