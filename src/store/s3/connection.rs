@@ -31,8 +31,10 @@ const SERVER_SIDE_FACTOR: u32 = 5;
 /// More regions than AWS has; a server that invents more gets its clients made anew.
 const REGIONS_MAX: usize = 64;
 
-/// Between two guesses that a refusal without a reason means a token whose time is over.
-const GUESS_PAUSE: Duration = Duration::from_secs(60);
+/// How often a refusal without a reason is taken for a token whose time is over, within
+/// [`GUESS_PERIOD`].
+const GUESSES_MAX: u32 = 4;
+const GUESS_PERIOD: Duration = Duration::from_secs(60);
 
 /// What an operation consists of, as far as it takes time.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -96,8 +98,8 @@ struct Clients {
     elsewhere: HashMap<String, Client>,
     /// How often credentials had to be asked for again.
     renewals: u64,
-    /// When that was done last without S3 saying that their time is over.
-    guessed_at: Option<Instant>,
+    /// Since when, and how often since, that was done without S3 saying that their time is over.
+    guesses: Option<(Instant, u32)>,
 }
 
 /// A client, and how often credentials had been renewed when it was made.
@@ -115,7 +117,7 @@ impl Connection {
         renewal: Renewal,
     ) -> Self {
         let clients =
-            Mutex::new(Clients { home, elsewhere: HashMap::new(), renewals: 0, guessed_at: None });
+            Mutex::new(Clients { home, elsewhere: HashMap::new(), renewals: 0, guesses: None });
         let (buckets, probes) = (Arc::new(BucketRegions::new()), Probes::new());
         Self { clients, region, endpoint, basis, renewal, buckets, probes }
     }
@@ -200,11 +202,10 @@ impl Connection {
         if clients.renewals != sender.renewals {
             return true;
         }
-        let is_due = clients.guessed_at.is_none_or(|at| now - at >= GUESS_PAUSE);
-        if is_due {
-            clients.guessed_at = Some(now);
-        }
-        is_due
+        let recent = clients.guesses.filter(|(since, _)| now - *since < GUESS_PERIOD);
+        let (since, count) = recent.unwrap_or((now, 0));
+        clients.guesses = Some((since, count + 1));
+        count < GUESSES_MAX
     }
 
     fn clients(&self) -> MutexGuard<'_, Clients> {

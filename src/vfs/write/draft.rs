@@ -168,6 +168,12 @@ impl Draft {
         let range = checked(offset, data.len() as u64)?;
         state.check_changeable(&range, self.drafting.cells)?;
         let chunk = self.place(&mut state, data, Bound::GivesWay).await?;
+        // Room may have been made of cells that the range has bytes in common with.
+        if let Err(error) = state.check_changeable(&range, self.drafting.cells) {
+            drop(chunk);
+            state.give_back();
+            return Err(error);
+        }
         self.put(&mut state, offset, chunk);
         Ok(())
     }

@@ -146,6 +146,8 @@ async fn check_uploads(
     failed: Option<&(&'static str, String)>,
     context: &str,
 ) {
+    // One that was given up while it was begun is aborted when it has been.
+    tokio::time::sleep(Duration::from_secs(1)).await;
     let uploads = store.list_uploads(BUCKET, ListUploads::default()).await;
     let count = uploads.expect("uploads are listed").uploads.len();
     let is_excused = failed

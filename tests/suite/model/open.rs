@@ -419,6 +419,8 @@ impl World {
             }
             client.check_nothing_left();
         }
+        // One that was given up while it was begun is aborted when it has been.
+        tokio::time::sleep(Duration::from_secs(1)).await;
         let uploads = self.store.list_uploads(BUCKET, ListUploads::default()).await;
         assert_eq!(uploads.expect("a listing").uploads.len(), 0, "uploads are left");
     }
