@@ -1,9 +1,10 @@
 //! Streaks: when a process removes so many names that it need not wait for each.
 //!
-//! The first removals of a process are done one by one, so that a refusal shows at once. One that
-//! goes on removing and does nothing else in between (`rm -r`) is in a streak. One that makes
-//! files as well may mean something by the moment at which a name goes (a journal that is removed
-//! is a commit), so any other change ends its streak. Pure; times are the mount's clock's.
+//! The first removals of a process (of a thread: that is what the kernel names) are done one by
+//! one, so that a refusal shows at once. One that goes on removing and makes no name in between
+//! (`rm -r`) is in a streak. One that makes files as well may mean something by the moment at
+//! which a name goes (a journal that is removed is a commit), so making, renaming and opening to
+//! write end its streak. Pure; times are the mount's clock's.
 
 use std::collections::HashMap;
 use std::time::Duration;

@@ -2,9 +2,12 @@
 
 use std::time::Duration;
 
+use pailfs::store::types::CreateBucket;
 use serde_json::json;
 
 use crate::attributes::{Bench, on_both};
+use crate::support::hosted::Hosted;
+use crate::support::runtime::block_on;
 use crate::support::servers::Kind;
 use crate::support::wait;
 
@@ -86,4 +89,27 @@ fn what_can_not_be_restored_is_refused_in_s3_s_words() {
         bench.refuse("file", "user.s3.restore", "days=0", "Invalid argument");
         bench.refuse("file", "user.s3.restore", "days=5 tier=Teleport", "Invalid argument");
     });
+}
+
+#[test]
+fn what_a_lifecycle_rule_archives_is_seen_and_not_read() {
+    const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+    let site = Hosted::start();
+    block_on(site.store().create_bucket("bucket", CreateBucket::default())).unwrap();
+    let mount = site.mount("bucket", &[]);
+    let set = r#"mkdir logs && echo text > logs/file && echo text > other
+        setfattr -n user.s3.lifecycle . -v '{"Rules": [{
+            "ID": "archive", "Filter": {"Prefix": "logs/"}, "Status": "Enabled",
+            "Transitions": [{"Days": 30, "StorageClass": "GLACIER"}]}]}'"#;
+    mount.shell(set).ok();
+    let classes = "getfattr --only-values -n user.s3.storage-class logs/file && echo &&
+        getfattr --only-values -n user.s3.storage-class other";
+    assert_eq!(mount.shell(classes).ok(), "STANDARD\nSTANDARD");
+    site.pass(29 * DAY);
+    assert_eq!(mount.shell(classes).ok(), "STANDARD\nSTANDARD");
+    site.pass(2 * DAY);
+    assert_eq!(mount.shell(classes).ok(), "GLACIER\nSTANDARD");
+    assert!(mount.shell("cat logs/file").refused().contains("Permission denied"));
+    assert!(mount.log().contains("archived (GLACIER)"), "{}", mount.log());
+    assert_eq!(mount.shell("cat other").ok(), "text\n");
 }
