@@ -427,7 +427,8 @@ impl Filesystem for Adapter {
     ) {
         let bytes_written = u32::try_from(data.len()).unwrap_or(u32::MAX);
         // The buffer is the session's, and holds the next request as soon as this returns.
-        let (vfs, data) = (self.vfs(), Bytes::copy_from_slice(data));
+        let vfs = self.vfs();
+        let data = vfs.copy_of(data);
         let subject = Subject::of("write", ino.0);
         let privilege = convert::write_privilege(write_flags);
         let operation = async move {

@@ -5,6 +5,7 @@
 //! is known, so that a caller may poll it once and only then decide to wait.
 
 pub mod budget;
+pub mod buffers;
 pub mod cache;
 pub mod error;
 pub mod journal;
@@ -21,11 +22,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, SystemTime};
 
+use bytes::Bytes;
+
 use crate::store::ObjectStore;
 use crate::store::clock::Clock;
 use crate::store::error::ErrorKind;
 use crate::store::types::{HeadObject, ListObjects};
 use crate::vfs::budget::Budget;
+use crate::vfs::buffers::Buffers;
 use crate::vfs::cache::attributes::Attributes;
 use crate::vfs::error::{VfsError, VfsResult};
 use crate::vfs::journal::Journal;
@@ -57,6 +61,7 @@ pub struct Vfs {
     drafting: Drafting,
     attributes: Option<Arc<Attributes>>,
     budget: Arc<Budget>,
+    buffers: Arc<Buffers>,
     moves: Moves,
     removals: Arc<Removals>,
     journal: Option<Journal>,
@@ -103,6 +108,7 @@ impl Vfs {
             }
         };
         let reader = Reader::new(Arc::clone(&store), Arc::clone(&budget), limits);
+        let buffers = Arc::clone(reader.buffers());
         let drafting = DraftingOptions {
             uploads_max: UPLOADS_MAX,
             part_bytes: options.part_bytes,
@@ -116,6 +122,7 @@ impl Vfs {
             reader,
             drafting,
             budget,
+            buffers,
             mounted_at: clock.wall(),
             attributes: options
                 .attributes_directory
@@ -151,6 +158,12 @@ impl Vfs {
     #[must_use]
     pub fn known_inodes(&self) -> usize {
         self.inodes.count()
+    }
+
+    /// A copy of bytes that a program writes.
+    #[must_use]
+    pub fn copy_of(&self, data: &[u8]) -> Bytes {
+        self.buffers.copy(data)
     }
 
     /// Bytes of the memory for data that are in use.

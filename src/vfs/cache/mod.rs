@@ -15,6 +15,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use bytes::Bytes;
 
 use crate::vfs::budget::{Budget, Reach, Reclaim, Reservation};
+use crate::vfs::buffers::Buffer;
 use crate::vfs::cache::flight::{Announcer, Flight, Flights, Outcome};
 use crate::vfs::cache::memory::{Memory, Origin};
 use crate::vfs::types::ObjectRef;
@@ -54,19 +55,19 @@ pub struct Landing {
 
 /// Bytes that hold their reservation as long as any slice of them lives.
 struct Reserved {
-    data: Vec<u8>,
+    data: Buffer,
     _memory: Reservation,
 }
 
 impl AsRef<[u8]> for Reserved {
     fn as_ref(&self) -> &[u8] {
-        &self.data
+        self.data.as_ref()
     }
 }
 
 /// Ties bytes to the memory that was reserved for them.
 #[must_use]
-pub fn reserved_bytes(data: Vec<u8>, memory: Reservation) -> Bytes {
+pub fn reserved_bytes(data: Buffer, memory: Reservation) -> Bytes {
     Bytes::from_owner(Reserved { data, _memory: memory })
 }
 

@@ -7,6 +7,7 @@ use futures_util::FutureExt;
 
 use crate::store::types::ETag;
 use crate::vfs::budget::Budget;
+use crate::vfs::buffers::Buffers;
 use crate::vfs::cache::memory::Origin;
 use crate::vfs::cache::{Cache, Found, reserved_bytes};
 use crate::vfs::error::VfsError;
@@ -23,7 +24,9 @@ fn cache(bytes_max: u64) -> (Arc<Cache>, Arc<Budget>) {
 
 fn filled(budget: &Arc<Budget>, bytes: u64) -> Bytes {
     let memory = budget.try_reserve(bytes).unwrap();
-    reserved_bytes(vec![7; usize::try_from(bytes).unwrap()], memory)
+    let mut data = Arc::<Buffers>::default().take(usize::try_from(bytes).unwrap());
+    data.push(&vec![7; usize::try_from(bytes).unwrap()]);
+    reserved_bytes(data, memory)
 }
 
 #[tokio::test]

@@ -17,6 +17,7 @@ use crate::store::ObjectStore;
 use crate::store::error::{ErrorKind, StoreError};
 use crate::store::types::{Conditions, GetObject, Range as StoreRange};
 use crate::vfs::budget::{Budget, Reservation};
+use crate::vfs::buffers::{Buffer, Buffers};
 use crate::vfs::cache::{Landing, reserved_bytes};
 use crate::vfs::error::{VfsError, VfsResult};
 use crate::vfs::read::plan::ReadLimits;
@@ -40,6 +41,7 @@ pub enum Urgency {
 pub struct Fetcher {
     store: Arc<dyn ObjectStore>,
     budget: Arc<Budget>,
+    buffers: Arc<Buffers>,
     limits: ReadLimits,
     requests: Semaphore,
     /// Of those, what may be fetched ahead.
@@ -51,7 +53,20 @@ impl Fetcher {
     pub fn new(store: Arc<dyn ObjectStore>, budget: Arc<Budget>, limits: ReadLimits) -> Self {
         let requests = limits.requests_max.max(1);
         let ahead_requests = Semaphore::new((requests - requests / 4).max(1));
-        Self { store, budget, limits, requests: Semaphore::new(requests), ahead_requests }
+        Self {
+            store,
+            budget,
+            buffers: Arc::default(),
+            limits,
+            requests: Semaphore::new(requests),
+            ahead_requests,
+        }
+    }
+
+    /// What blocks are fetched into.
+    #[must_use]
+    pub fn buffers(&self) -> &Arc<Buffers> {
+        &self.buffers
     }
 
     /// Fetches what `landing` is about and lands it. `gone` is whether a handle knows already
@@ -82,16 +97,19 @@ impl Fetcher {
     ) -> VfsResult<Bytes> {
         let deadline = Instant::now() + self.limits.operation_timeout;
         let bytes = range.end - range.start;
+        let is_ahead = matches!(urgency, Urgency::Ahead(_));
         // Memory comes before the permit: whoever holds a permit waits for S3 alone.
-        let (memory, ahead) = match urgency {
-            Urgency::Awaited => (self.reserve(bytes).await, None),
-            Urgency::Reserved(memory) => (memory, None),
-            Urgency::Ahead(memory) => {
-                (memory, permit(&self.ahead_requests, deadline, &self.limits).await?)
-            }
+        let memory = match urgency {
+            Urgency::Awaited => self.reserve(bytes).await,
+            Urgency::Ahead(memory) | Urgency::Reserved(memory) => memory,
+        };
+        // What was cached in that memory lies idle for a moment only.
+        let mut data = self.buffers.take(usize::try_from(bytes).unwrap_or(usize::MAX));
+        let ahead = match is_ahead {
+            true => permit(&self.ahead_requests, deadline, &self.limits).await?,
+            false => None,
         };
         let request = permit(&self.requests, deadline, &self.limits).await?;
-        let mut data = Vec::with_capacity(usize::try_from(bytes).unwrap_or(usize::MAX));
         self.fill(object, range, &mut data, deadline).await?;
         drop((request, ahead));
         Ok(reserved_bytes(data, memory))
@@ -109,7 +127,7 @@ impl Fetcher {
         &self,
         object: &ObjectRef,
         range: &Range<u64>,
-        data: &mut Vec<u8>,
+        data: &mut Buffer,
         deadline: Instant,
     ) -> VfsResult<()> {
         let mut retries = 0;
@@ -140,7 +158,7 @@ impl Fetcher {
         &self,
         object: &ObjectRef,
         range: &Range<u64>,
-        data: &mut Vec<u8>,
+        data: &mut Buffer,
         deadline: Instant,
     ) -> VfsResult<()> {
         let start = range.start + data.len() as u64;
@@ -165,7 +183,7 @@ impl Fetcher {
                 None => return Err(broken("the body ended early")),
             };
             let taken = chunk.len().min(missing);
-            data.extend_from_slice(&chunk[..taken]);
+            data.push(&chunk[..taken]);
             missing -= taken;
         }
         Ok(())

@@ -18,6 +18,7 @@ use tokio::task::JoinSet;
 
 use crate::store::ObjectStore;
 use crate::vfs::budget::{Budget, Reservation};
+use crate::vfs::buffers::Buffers;
 use crate::vfs::cache::flight::Flight;
 use crate::vfs::cache::memory::Origin;
 use crate::vfs::cache::{Cache, Found, Landing};
@@ -80,6 +81,12 @@ impl Reader {
             runtime: Handle::current(),
             scanned_handles: AtomicU64::new(0),
         })
+    }
+
+    /// The buffers that blocks are fetched into.
+    #[must_use]
+    pub fn buffers(&self) -> &Arc<Buffers> {
+        self.fetcher.buffers()
     }
 
     /// Opens a version that S3 is known to have, and forgets what is cached of others.

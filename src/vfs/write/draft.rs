@@ -119,7 +119,9 @@ impl Drafting {
             uploader: Uploader::new(Arc::clone(multiparts), options.uploads_max),
             gatherer: Arc::new(Gatherer::new(Arc::clone(reader), Arc::clone(budget))),
             memory: DraftMemory::new(budget),
-            staging: options.staging_directory.map(Staging::new),
+            staging: options
+                .staging_directory
+                .map(|directory| Staging::new(directory, Arc::clone(reader.buffers()))),
             cells: Cells::new(options.part_bytes),
         }
     }

@@ -14,7 +14,7 @@ use crate::vfs::types::ObjectRef;
 use crate::vfs::write::staging::StagedSpan;
 
 /// Writes up to this size are put into the buffer that is there.
-const GATHER_BYTES_MAX: usize = 128 << 10;
+const GATHER_BYTES_MAX: usize = 64 << 10;
 /// A buffer that gathers small writes grows no further than this.
 const GATHERED_BYTES_MAX: usize = 1 << 20;
 
