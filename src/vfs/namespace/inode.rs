@@ -15,6 +15,7 @@ use tokio::sync::Notify;
 use crate::store::types::ETag;
 use crate::vfs::error::{VfsError, VfsResult};
 use crate::vfs::namespace::directory::Names;
+use crate::vfs::namespace::habit::Habit;
 use crate::vfs::namespace::names::DirPrefix;
 use crate::vfs::namespace::posix::Posix;
 use crate::vfs::types::{Ino, Kind};
@@ -105,6 +106,8 @@ pub struct Own {
     pub made_in_at: Option<Duration>,
     /// When a program that removes many names removed one in it, as the mount's clock counts.
     pub emptied_at: Option<Duration>,
+    /// What programs do with the files in it.
+    pub habit: Habit,
     /// Owner, mode and times of a directory that has no key to keep them under: the root of a
     /// bucket, and that of all buckets.
     pub posix: Option<Arc<Posix>>,
@@ -173,6 +176,11 @@ impl Inode {
     /// A program that removes many names has removed one in it.
     pub fn note_emptied(&self, at: Duration) {
         lock(&self.own).emptied_at = Some(at);
+    }
+
+    /// A program did something with a file in it.
+    pub fn change_habit(&self, change: impl FnOnce(&mut Habit)) {
+        change(&mut lock(&self.own).habit);
     }
 
     /// Times that were set count more than what happened before.

@@ -6,6 +6,7 @@
 pub mod archive;
 pub mod content_type;
 pub mod directory;
+pub mod habit;
 pub mod inode;
 pub mod listing;
 pub mod names;

@@ -17,6 +17,7 @@ use crate::vfs::cache::attributes::Remembered;
 use crate::vfs::error::{VfsError, VfsResult};
 use crate::vfs::namespace::archive::is_archived;
 use crate::vfs::namespace::directory::{Asked, Claim, DirectoryFacts, Facts, Known};
+use crate::vfs::namespace::habit::Wanted;
 use crate::vfs::namespace::inode::{Inode, Location};
 use crate::vfs::namespace::listing::Item;
 use crate::vfs::namespace::names::Named;
@@ -62,7 +63,7 @@ impl Vfs {
                 Claim::Known(known, ttl) => return Ok(Found { known, ttl, ..found }),
                 Claim::Asked => arrived.await,
                 Claim::Ask(names) => {
-                    let asked = self.ask_attributes(directory, names).await;
+                    let asked = self.ask_attributes(directory, names, Wanted::Now).await;
                     let first = asked.into_iter().next();
                     let (_, known) = first.ok_or(VfsError::NotFound)?;
                     // What this mount has done to the name meanwhile is newer than the answer.
@@ -94,7 +95,7 @@ impl Vfs {
         if uncertain.is_empty() {
             return items;
         }
-        let asked = self.ask_attributes(directory, uncertain).await;
+        let asked = self.ask_attributes(directory, uncertain, Wanted::Next).await;
         let mut asked: HashMap<_, _> = asked.into_iter().collect();
         for (name, known) in &mut items {
             // Where it failed, the listing has told that it is there; who wants more meets the
@@ -121,22 +122,30 @@ impl Vfs {
         &self,
         directory: &Inode,
         names: Vec<Arc<str>>,
+        first: Wanted,
     ) -> Vec<(Arc<str>, VfsResult<Known>)> {
         let claimed = Claimed { directory, names };
-        let asking = claimed.names.clone().into_iter().map(|name| async move {
-            let asked_at = self.now();
-            let known = self.ask_attributes_of(directory, &name).await;
-            if let Ok(known) = &known {
-                directory.names().learn(&name, known.clone(), asked_at);
-            }
-            (name, known)
-        });
+        let asking =
+            claimed.names.clone().into_iter().enumerate().map(|(index, name)| async move {
+                let wanted = if index == 0 { first } else { Wanted::Next };
+                let asked_at = self.now();
+                let known = self.ask_attributes_of(directory, &name, wanted).await;
+                if let Ok(known) = &known {
+                    directory.names().learn(&name, known.clone(), asked_at);
+                }
+                (name, known)
+            });
         let asked: Vec<_> = stream::iter(asking).buffered(ATTRIBUTE_REQUESTS_MAX).collect().await;
         self.remember(directory, &asked);
         asked
     }
 
-    async fn ask_attributes_of(&self, directory: &Inode, name: &Arc<str>) -> VfsResult<Known> {
+    async fn ask_attributes_of(
+        &self,
+        directory: &Inode,
+        name: &Arc<str>,
+        wanted: Wanted,
+    ) -> VfsResult<Known> {
         let was = directory.names().last_known(name).cloned();
         let named = meaning(directory, name.as_bytes())?;
         if matches!(was, Some(Known::Directory(_))) {
@@ -144,7 +153,8 @@ impl Vfs {
             return self.ask_marker(&bucket, &prefix).await;
         }
         let (bucket, key) = named.file().ok_or(VfsError::NotFound)?;
-        Ok(self.known_file(self.head(&bucket, &key).await?))
+        let head = self.look(directory, (&bucket, &key), was.as_ref(), wanted).await?;
+        Ok(self.known_file(head))
     }
 
     /// What a HEAD says of an object.

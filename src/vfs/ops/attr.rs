@@ -12,6 +12,7 @@ use crate::vfs::Vfs;
 use crate::vfs::error::{VfsError, VfsResult};
 use crate::vfs::namespace::archive::is_archived;
 use crate::vfs::namespace::directory::{Asked, DirectoryFacts, Facts, Known};
+use crate::vfs::namespace::habit::Wanted;
 use crate::vfs::namespace::inode::{Inode, Location};
 use crate::vfs::namespace::posix::{self, Dialect, Posix};
 use crate::vfs::ops::asking::SETTLING;
@@ -183,7 +184,9 @@ impl Vfs {
             Some(remembered) => remembered,
             None => {
                 let asked_at = self.now();
-                let head = self.head(bucket, key).await?;
+                let before = parent.names().last_known(&place.name).cloned();
+                let at = (&**bucket, &**key);
+                let head = self.look(&parent, at, before.as_ref(), Wanted::Now).await?;
                 let known = self.known_file(head);
                 let mut names = parent.names();
                 names.learn(&place.name, known.clone(), asked_at);

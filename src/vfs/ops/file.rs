@@ -43,6 +43,7 @@ impl Vfs {
         } else if open.draft().is_some() {
             None
         } else {
+            self.note_opened(&inode);
             Some(self.reader.open(self.object(&open).await?))
         };
         let version = reading.as_ref().map(|reading| &reading.object().etag);

@@ -9,6 +9,7 @@ use crate::store::types::{HeadObject, ListObjects, ObjectHead};
 use crate::vfs::Vfs;
 use crate::vfs::error::{VfsError, VfsResult};
 use crate::vfs::namespace::directory::{DirectoryFacts, Known};
+use crate::vfs::namespace::habit::Wanted;
 use crate::vfs::namespace::inode::{Inode, Location};
 use crate::vfs::namespace::listing::Assembly;
 use crate::vfs::namespace::names::{DirPrefix, Named, resolve};
@@ -70,6 +71,9 @@ impl Vfs {
         let directory = self.inodes.directory(parent)?;
         let _pass = self.moves.pass(Purpose::Look, &[&directory]).await;
         let found = self.find_whole(&directory, name).await?;
+        if matches!(found.known, Known::File(_)) {
+            self.note_looked(&directory);
+        }
         match self.entered(&directory, &found) {
             Some(entry) => Ok(Lookup::Found(entry)),
             None => Ok(Lookup::Absent(found.ttl)),
@@ -137,7 +141,9 @@ impl Vfs {
         let before = directory.names().last_known(name).cloned();
         let known = match named {
             Meaning::Bucket => self.ask_bucket(name, before).await?,
-            Meaning::Key { bucket, named } => self.ask_key(bucket, named, before).await?,
+            Meaning::Key { bucket, named } => {
+                self.ask_key(directory, bucket, named, before).await?
+            }
         };
         let mut names = directory.names();
         names.learn(name, known.clone(), asked_at);
@@ -182,32 +188,41 @@ impl Vfs {
 
     async fn ask_key(
         &self,
+        directory: &Inode,
         bucket: &str,
         named: &Named,
         before: Option<Known>,
     ) -> VfsResult<Known> {
-        match named {
-            Named::DirOnly { dir } => self.ask_directory(bucket, dir).await,
-            Named::FileOnly { key } => self.ask_escaped_file(bucket, key).await,
-            Named::Plain { key, dir: None } => Ok(self.known_file(self.head(bucket, key).await?)),
-            Named::Plain { key, dir: Some(dir) } => match before {
-                Some(Known::File(_)) => match self.head(bucket, key).await? {
-                    Some(head) => Ok(self.known_file(Some(head))),
-                    None => self.ask_directory(bucket, dir).await,
-                },
-                Some(Known::Directory(_)) => match self.ask_directory(bucket, dir).await? {
-                    Known::Absent => Ok(self.known_file(self.head(bucket, key).await?)),
-                    known => Ok(known),
-                },
-                Some(Known::Absent) | None => self.ask_both(bucket, key, dir).await,
+        let (key, dir) = match named {
+            Named::DirOnly { dir } => return self.ask_directory(bucket, dir).await,
+            Named::FileOnly { key } => return self.ask_escaped_file(bucket, key).await,
+            Named::Plain { key, dir } => (key, dir),
+        };
+        let look = self.look(directory, (bucket, key), before.as_ref(), Wanted::Now);
+        let Some(dir) = dir else { return Ok(self.known_file(look.await?)) };
+        match before {
+            Some(Known::File(_)) => match look.await? {
+                Some(head) => Ok(self.known_file(Some(head))),
+                None => self.ask_directory(bucket, dir).await,
             },
+            Some(Known::Directory(_)) => match self.ask_directory(bucket, dir).await? {
+                Known::Absent => Ok(self.known_file(look.await?)),
+                known => Ok(known),
+            },
+            // Object and directory at once: one round trip.
+            Some(Known::Absent) | None => {
+                let (head, directory) = tokio::join!(look, self.ask_directory(bucket, dir));
+                self.either(head, directory)
+            }
         }
     }
 
-    /// Asks for the object and for the directory at once: one round trip.
-    async fn ask_both(&self, bucket: &str, key: &str, dir: &DirPrefix) -> VfsResult<Known> {
-        let (head, directory) =
-            tokio::join!(self.head(bucket, key), self.ask_directory(bucket, dir));
+    /// What stands under a name, of which both may be there.
+    fn either(
+        &self,
+        head: VfsResult<Option<ObjectHead>>,
+        directory: VfsResult<Known>,
+    ) -> VfsResult<Known> {
         match (head, directory) {
             (_, Ok(known @ Known::Directory(_))) => Ok(known),
             (Ok(Some(head)), _) => Ok(self.known_file(Some(head))),

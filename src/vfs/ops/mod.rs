@@ -7,6 +7,7 @@ pub mod commit;
 pub mod dir;
 pub mod file;
 pub mod handles;
+pub mod looking;
 pub mod lookup;
 pub mod make;
 pub mod moves;

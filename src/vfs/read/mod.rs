@@ -5,6 +5,7 @@
 //! the cache. Nothing here knows inodes or names.
 
 pub mod fetch;
+pub mod first;
 pub mod pattern;
 pub mod plan;
 
@@ -30,6 +31,7 @@ use crate::vfs::types::ObjectRef;
 
 /// The read path of one mount.
 pub struct Reader {
+    store: Arc<dyn ObjectStore>,
     fetcher: Arc<Fetcher>,
     cache: Arc<Cache>,
     budget: Arc<Budget>,
@@ -74,8 +76,9 @@ impl Reader {
     #[must_use]
     pub fn new(store: Arc<dyn ObjectStore>, budget: Arc<Budget>, limits: ReadLimits) -> Arc<Self> {
         Arc::new(Self {
-            fetcher: Arc::new(Fetcher::new(store, Arc::clone(&budget), limits)),
+            fetcher: Arc::new(Fetcher::new(Arc::clone(&store), Arc::clone(&budget), limits)),
             cache: Cache::new(Arc::clone(&budget)),
+            store,
             budget,
             limits,
             runtime: Handle::current(),
@@ -159,7 +162,7 @@ impl ReadHandle {
         let scans = state.streams.scans();
         let stream = state.streams.observe(&asked);
         let plan = self.plan(&asked, stream.pattern(), scans);
-        let parts = self.parts(asked.clone(), plan.shape);
+        let parts = self.parts(asked.clone(), plan.awaited);
         if parts.iter().any(|part| part.is_missing_from(stream)) {
             stream.ahead_until = asked.end;
         }
@@ -169,7 +172,7 @@ impl ReadHandle {
             let from = stream.ahead_until.max(asked.end);
             stream.ahead_until = self.fetch_ahead(&mut state.ahead, from, plan);
         }
-        (parts, plan.shape)
+        (parts, plan.awaited)
     }
 
     fn plan(&self, asked: &Range<u64>, pattern: Pattern, scans: u64) -> ReadPlan {
@@ -228,7 +231,7 @@ impl ReadHandle {
                 }
                 Err(free) => free,
             };
-            let piece = plan_piece(at, self.object.size, plan.shape, &free);
+            let piece = plan_piece(at, self.object.size, plan.ahead, &free);
             let bytes = piece.end - piece.start;
             let Some(memory) = reader.budget.try_reserve_spare(bytes) else { break };
             if let Some((landing, _)) =

@@ -2,8 +2,8 @@
 //!
 //! Pure. A scan is fetched ahead by a window that grows with what it has read, in pieces that grow
 //! along, so that it reaches full speed within a few requests and whoever stops early has paid
-//! for little. A random read pays for what it asked, and an object smaller than a block is had
-//! whole by one request.
+//! for little. What a scan begins with does not wait for more. A random read pays for what it asked, and a
+//! small object is had whole by one request.
 
 use std::ops::Range;
 use std::time::Duration;
@@ -12,6 +12,18 @@ use crate::vfs::read::pattern::Pattern;
 
 /// The smallest window of a scan.
 const WINDOW_BYTES_MIN: u64 = 2 << 20;
+
+/// The window is so many times what was read in order: it is full after three round trips.
+const WINDOW_GROWTH: u64 = 8;
+
+/// A window is cut into so many pieces, each over a connection of its own.
+const WINDOW_PIECES: u64 = 16;
+
+/// An object up to this size is had whole: its last byte comes hardly later than its first.
+const WHOLE_BYTES_MAX: u64 = 2 << 20;
+
+/// What a scan begins with is rounded out to this: the kernel's second request comes along.
+const FIRST_UNIT_BYTES: u64 = 128 << 10;
 
 /// The smallest piece of a scan.
 const PIECE_BYTES_MIN: u64 = 1 << 20;
@@ -32,8 +44,7 @@ const EXACT_UNIT_BYTES: u64 = 16 << 10;
 /// Bounds of the read path of one mount.
 #[derive(Clone, Copy, Debug)]
 pub struct ReadLimits {
-    /// The largest piece of a scan, and the largest object had by one request; a power of two
-    /// of at least 1 MiB.
+    /// The largest piece of a scan; a power of two of at least 1 MiB.
     pub block_bytes: u64,
     /// What all scans together may have fetched ahead.
     pub window_bytes_max: u64,
@@ -76,7 +87,10 @@ pub enum Shape {
 /// What a read is to fetch.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct ReadPlan {
-    pub shape: Shape,
+    /// Of what the read waits for.
+    pub awaited: Shape,
+    /// Of what is ahead of it.
+    pub ahead: Shape,
     /// Where fetching ahead ends; not behind what was asked if there is nothing to fetch ahead.
     pub ahead_until: u64,
 }
@@ -91,21 +105,25 @@ pub fn plan_read(
     limits: &ReadLimits,
     scans: u64,
 ) -> ReadPlan {
-    if size <= limits.block_bytes {
-        return ReadPlan { shape: Shape::Whole, ahead_until: asked.end };
+    let exact = |unit| Shape::Exact { until: asked.end.next_multiple_of(unit).min(size) };
+    if size <= WHOLE_BYTES_MAX.min(limits.block_bytes) {
+        return ReadPlan { awaited: Shape::Whole, ahead: Shape::Whole, ahead_until: asked.end };
     }
     match pattern {
         Pattern::Random => {
-            let until = asked.end.next_multiple_of(EXACT_UNIT_BYTES).min(size);
-            ReadPlan { shape: Shape::Exact { until }, ahead_until: asked.end }
+            let shape = exact(EXACT_UNIT_BYTES);
+            ReadPlan { awaited: shape, ahead: shape, ahead_until: asked.end }
         }
         Pattern::Sequential { streak_bytes } => {
             let share = (limits.window_bytes_max / scans.max(1)).max(WINDOW_BYTES_MIN);
-            let window = streak_bytes.saturating_mul(2).clamp(WINDOW_BYTES_MIN, share);
-            let bytes = power_of_two_within(window / 2, limits.block_bytes);
+            let window = streak_bytes.saturating_mul(WINDOW_GROWTH).clamp(WINDOW_BYTES_MIN, share);
+            let bytes = power_of_two_within(window / WINDOW_PIECES, limits.block_bytes);
             let horizon = asked.end.saturating_add(window);
             let ahead_until = if horizon < size { round_down(horizon, bytes) } else { size };
-            ReadPlan { shape: Shape::Pieces { bytes }, ahead_until }
+            let ahead = Shape::Pieces { bytes };
+            let begins = streak_bytes <= asked.end - asked.start;
+            let awaited = if begins { exact(FIRST_UNIT_BYTES) } else { ahead };
+            ReadPlan { awaited, ahead, ahead_until }
         }
     }
 }

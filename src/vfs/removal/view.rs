@@ -103,12 +103,11 @@ impl ObjectStore for View {
         options: HeadObject,
     ) -> StoreResult<ObjectHead> {
         let reading = self.removals.begin_reading();
-        let gone = || Err(StoreError::new(ErrorKind::NotFound, "NoSuchKey", "it is being removed"));
         if reading.hides(bucket, key) {
-            return gone();
+            return Err(being_removed());
         }
         let head = self.inner.head_object(bucket, key, options).await;
-        if reading.hides(bucket, key) { gone() } else { head }
+        if reading.hides(bucket, key) { Err(being_removed()) } else { head }
     }
 
     async fn get_object(
@@ -117,7 +116,16 @@ impl ObjectStore for View {
         key: &str,
         options: GetObject,
     ) -> StoreResult<GotObject> {
-        self.inner.get_object(bucket, key, options).await
+        // Whoever names a version has it open, and may read on while it is there.
+        if options.conditions.if_match.is_some() {
+            return self.inner.get_object(bucket, key, options).await;
+        }
+        let reading = self.removals.begin_reading();
+        if reading.hides(bucket, key) {
+            return Err(being_removed());
+        }
+        let got = self.inner.get_object(bucket, key, options).await;
+        if reading.hides(bucket, key) { Err(being_removed()) } else { got }
     }
 
     async fn put_object(
@@ -255,6 +263,10 @@ impl ObjectStore for View {
     async fn presign_get(&self, bucket: &str, key: &str, valid: Duration) -> StoreResult<String> {
         self.inner.presign_get(bucket, key, valid).await
     }
+}
+
+fn being_removed() -> StoreError {
+    StoreError::new(ErrorKind::NotFound, "NoSuchKey", "it is being removed")
 }
 
 #[cfg(test)]

@@ -11,6 +11,7 @@ use pailfs::store::clock::Clock;
 use pailfs::store::faulty::Faulty;
 use pailfs::store::types::{GetObject, HeadObject, Payload, WriteOptions};
 use pailfs::vfs::Vfs;
+use pailfs::vfs::namespace::habit::LOOKED_BYTES_MAX;
 use pailfs::vfs::namespace::posix::{self, Dialect, Posix};
 use pailfs::vfs::options::Options;
 use pailfs::vfs::types::{
@@ -29,65 +30,70 @@ const READ: OpenHow =
 const WRITE: OpenHow = OpenHow { read: false, write: true, ..READ };
 
 /// A bucket, and a store over it that counts.
-struct World {
-    store: Arc<dyn ObjectStore>,
-    faulty: Arc<Faulty>,
+pub(super) struct World {
+    pub(super) store: Arc<dyn ObjectStore>,
+    pub(super) faulty: Arc<Faulty>,
     clock: Arc<dyn Clock>,
 }
 
 impl World {
-    async fn new() -> Self {
+    pub(super) async fn new() -> Self {
         let (store, clock) = empty_bucket().await;
         let faulty = Arc::new(Faulty::new(Arc::clone(&store)));
         Self { store, faulty, clock }
     }
 
-    fn mount(&self) -> Client {
+    pub(super) fn mount(&self) -> Client {
         self.mount_with(Options::default())
     }
 
     /// A mount whose calls are counted.
-    fn mount_with(&self, options: Options) -> Client {
+    pub(super) fn mount_with(&self, options: Options) -> Client {
         let source = Source::Prefix { bucket: BUCKET.to_owned(), prefix: String::new() };
         let options = Options { ttl: TTL, part_bytes: PART_BYTES, ..options };
         let store = Arc::clone(&self.faulty) as Arc<dyn ObjectStore>;
         Client::new(Vfs::new(store, source, options, Arc::clone(&self.clock)))
     }
 
-    fn mount_remembering(&self, directory: &Path) -> Client {
+    pub(super) fn mount_remembering(&self, directory: &Path) -> Client {
         let attributes_directory = Some(directory.to_owned());
         self.mount_with(Options { attributes_directory, ..Options::default() })
     }
 
-    async fn put(&self, key: &str, content: Vec<u8>) {
+    pub(super) async fn put(&self, key: &str, content: Vec<u8>) {
         let payload = Payload::from(Bytes::from(content));
         let put = self.store.put_object(BUCKET, key, payload, WriteOptions::default()).await;
         put.expect("the store takes it");
     }
 
     /// What S3 has.
-    async fn content(&self, key: &str) -> Vec<u8> {
+    pub(super) async fn content(&self, key: &str) -> Vec<u8> {
         let got = self.store.get_object(BUCKET, key, GetObject::default()).await;
         let body: Vec<Bytes> = got.expect("an object").body.try_collect().await.expect("bytes");
         body.concat()
     }
 
     /// What the object says of itself.
-    async fn posix(&self, key: &str) -> Posix {
+    pub(super) async fn posix(&self, key: &str) -> Posix {
         let head = self.store.head_object(BUCKET, key, HeadObject::default()).await;
         posix::read(&head.expect("an object").attributes.metadata)
     }
 
-    /// The keys of all HEADs since call `first`.
-    fn heads(&self, first: usize) -> Vec<String> {
+    /// The keys of all objects that were looked at since call `first`.
+    pub(super) fn looked_at(&self, first: usize) -> Vec<String> {
         let calls = self.faulty.calls().split_off(first);
-        let heads = calls.into_iter().filter(|(operation, _)| *operation == "head_object");
-        heads.map(|(_, key)| key).collect()
+        let looks = calls.into_iter().filter(|(operation, _)| is_look(operation));
+        looks.map(|(_, key)| key).collect()
     }
 
-    fn calls(&self) -> usize {
+    pub(super) fn calls(&self) -> usize {
         self.faulty.calls().len()
     }
+}
+
+/// A request that tells the attributes of an object.
+fn is_look(operation: &str) -> bool {
+    matches!(operation, "head_object" | "get_object")
 }
 
 /// Bytes that tell where they are.
@@ -125,7 +131,7 @@ fn to_mode(mode: u32) -> SetAttr {
 }
 
 /// Reads the root as `ls` does: all names with their kinds.
-async fn read_root(client: &Client, listing: Listing) -> Vec<(String, Kind)> {
+pub(super) async fn read_root(client: &Client, listing: Listing) -> Vec<(String, Kind)> {
     let vfs = client.vfs();
     let fh = vfs.opendir(Ino::ROOT).await.expect("a directory").fh;
     let mut told = Vec::new();
@@ -176,7 +182,8 @@ fn a_copy_inside_the_mount_moves_no_bytes() {
         let copy = begin_copy(&client).await;
         close(&client, copy).await;
         let moved = world.faulty.bytes_moved();
-        assert_eq!((moved.sent, moved.fetched), (0, 0));
+        // Nobody knew that the source would not be read when it was looked up.
+        assert!(moved.sent == 0 && moved.fetched <= LOOKED_BYTES_MAX, "{moved:?}");
         assert!(world.content("copy").await == pattern(1, COPIED_BYTES));
     });
 }
@@ -245,24 +252,24 @@ fn a_long_listing_asks_for_each_object_once_and_the_next_mount_for_none() {
 
         let first = world.mount_remembering(directory.path());
         let rounds = list_long(&world, &first).await;
-        let mut heads = world.heads(0);
-        heads.sort();
-        heads.dedup();
-        assert_eq!(heads.len(), LISTED);
-        assert_eq!(world.heads(0).len(), LISTED, "some are asked for twice");
+        let mut asked = world.looked_at(0);
+        asked.sort();
+        asked.dedup();
+        assert_eq!(asked.len(), LISTED);
+        assert_eq!(world.looked_at(0).len(), LISTED, "some are asked for twice");
         assert!(rounds <= 10, "{rounds} rounds");
         drop(first);
 
         let before = world.calls();
         let second = world.mount_remembering(directory.path());
         assert_eq!(list_long(&world, &second).await, 0);
-        assert_eq!(world.heads(before), Vec::<String>::new());
+        assert_eq!(world.looked_at(before), Vec::<String>::new());
 
         world.put("123", pattern(9, 10_001)).await;
         tokio::time::advance(TTL * 5).await;
         let before = world.calls();
         list_long(&world, &second).await;
-        assert_eq!(world.heads(before), ["123"]);
+        assert_eq!(world.looked_at(before), ["123"]);
         assert_eq!(second.attr("123").await.size, 10_001);
     });
 }
@@ -299,7 +306,7 @@ fn a_mount_without_attributes_asks_for_none() {
         let client = world.mount_with(options);
         assert_eq!(list_long(&world, &client).await, 0);
         read_root(&client, Listing::Names).await;
-        assert_eq!(world.heads(0), Vec::<String>::new());
+        assert_eq!(world.looked_at(0), Vec::<String>::new());
     });
 }
 

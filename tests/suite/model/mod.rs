@@ -7,6 +7,7 @@
 mod attributes;
 mod client;
 mod faults;
+mod looking;
 mod open;
 mod removals;
 mod steps;

@@ -26,10 +26,20 @@ fn limits_follow_the_memory() {
 }
 
 #[test]
-fn an_object_smaller_than_a_block_is_had_whole() {
-    let plan = plan_read(&(5..6), 4 * MIB, Pattern::Random, &limits(), 1);
-    assert_eq!(plan.shape, Shape::Whole);
-    assert_eq!(plan_piece(5, 4 * MIB, plan.shape, &(0..u64::MAX)), 0..4 * MIB);
+fn a_small_object_is_had_whole() {
+    let plan = plan_read(&(5..6), 2 * MIB, Pattern::Random, &limits(), 1);
+    assert_eq!(plan.awaited, Shape::Whole);
+    assert_eq!(plan_piece(5, 2 * MIB, plan.awaited, &(0..u64::MAX)), 0..2 * MIB);
+    let larger = plan_read(&(5..6), 2 * MIB + 1, Pattern::Random, &limits(), 1);
+    assert_ne!(larger.awaited, Shape::Whole);
+}
+
+#[test]
+fn what_a_scan_begins_with_waits_for_no_more() {
+    let begun = Pattern::Sequential { streak_bytes: 32 * KIB };
+    let plan = plan_read(&(0..32 * KIB), GIB, begun, &limits(), 1);
+    assert_eq!(plan_piece(0, GIB, plan.awaited, &(0..u64::MAX)), 0..128 * KIB);
+    assert_eq!((plan.ahead, plan.ahead_until), (Shape::Pieces { bytes: MIB }, 2 * MIB));
 }
 
 #[test]
@@ -37,9 +47,9 @@ fn a_random_read_pays_for_what_it_asked() {
     let asked = 100 * MIB + 5 * KIB..100 * MIB + 9 * KIB;
     let plan = plan_read(&asked, GIB, Pattern::Random, &limits(), 1);
     assert_eq!(plan.ahead_until, asked.end);
-    let piece = plan_piece(asked.start, GIB, plan.shape, &(0..u64::MAX));
+    let piece = plan_piece(asked.start, GIB, plan.awaited, &(0..u64::MAX));
     assert_eq!(piece, 100 * MIB..100 * MIB + 16 * KIB);
-    let between = plan_piece(asked.start, GIB, plan.shape, &(100 * MIB + 4 * KIB..asked.end));
+    let between = plan_piece(asked.start, GIB, plan.awaited, &(100 * MIB + 4 * KIB..asked.end));
     assert_eq!(between, 100 * MIB + 4 * KIB..asked.end);
 }
 
@@ -47,7 +57,7 @@ fn a_random_read_pays_for_what_it_asked() {
 fn a_random_read_at_the_end_stops_there() {
     let asked = GIB - 1..GIB;
     let plan = plan_read(&asked, GIB, Pattern::Random, &limits(), 1);
-    let piece = plan_piece(asked.start, GIB, plan.shape, &(0..u64::MAX));
+    let piece = plan_piece(asked.start, GIB, plan.awaited, &(0..u64::MAX));
     assert_eq!(piece, GIB - 16 * KIB..GIB);
 }
 
@@ -55,13 +65,13 @@ fn a_random_read_at_the_end_stops_there() {
 fn the_window_grows_with_the_streak_up_to_its_share() {
     let pieces = |bytes| Shape::Pieces { bytes };
     let first = scan(128 * KIB, 128 * KIB, 1);
-    assert_eq!((first.shape, first.ahead_until), (pieces(MIB), 2 * MIB));
-    let later = scan(4 * MIB, 4 * MIB, 1);
-    assert_eq!((later.shape, later.ahead_until), (pieces(4 * MIB), 12 * MIB));
+    assert_eq!((first.ahead, first.ahead_until), (pieces(MIB), 2 * MIB));
+    let later = scan(2 * MIB, 2 * MIB, 1);
+    assert_eq!((later.ahead, later.ahead_until), (pieces(MIB), 18 * MIB));
     let full = scan(256 * MIB, 256 * MIB, 1);
-    assert_eq!((full.shape, full.ahead_until), (pieces(4 * MIB), 288 * MIB));
+    assert_eq!((full.ahead, full.ahead_until), (pieces(2 * MIB), 288 * MIB));
     let shared = scan(256 * MIB, 256 * MIB, 16);
-    assert_eq!((shared.shape, shared.ahead_until), (pieces(MIB), 258 * MIB));
+    assert_eq!((shared.ahead, shared.ahead_until), (pieces(MIB), 258 * MIB));
 }
 
 #[test]

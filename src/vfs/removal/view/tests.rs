@@ -69,11 +69,18 @@ async fn put(store: &dyn ObjectStore, key: &str) -> StoreResult<ETag> {
 #[tokio::test(start_paused = true)]
 async fn what_is_being_removed_is_not_seen() {
     let world = World::with(&["a", "c", "d"]).await;
+    let opened = world.view.head_object(BUCKET, "a", HeadObject::default()).await.unwrap().etag;
     world.remove("a");
     assert!(world.is_there("a").await, "S3 has not been asked yet");
     assert_eq!(world.seen(ListObjects::default()).await, ["c", "d"]);
     let head = world.view.head_object(BUCKET, "a", HeadObject::default()).await;
     assert_eq!(head.unwrap_err().kind, ErrorKind::NotFound);
+    let get = |conditions| {
+        let options = GetObject { conditions, ..GetObject::default() };
+        world.view.get_object(BUCKET, "a", options)
+    };
+    assert_eq!(get(Conditions::default()).await.err().unwrap().kind, ErrorKind::NotFound);
+    assert!(get(Conditions::matching(opened)).await.is_ok(), "who has it open reads on");
 }
 
 #[tokio::test(start_paused = true)]
