@@ -89,10 +89,10 @@ class Mount:
 
     def __init__(self, stand, tools, contender, latency, options=(), kept=None):
         self.stand, self.contender = stand, contender
-        self.folder = Path(tempfile.mkdtemp(dir=stand.folder))
-        self.path = self.folder / "mount"
-        # What is kept outlives the mount.
-        state = Path(kept) if kept else self.folder / "state"
+        # What is kept outlives the mount, and is kept by mountpoint.
+        self.kept = kept is not None
+        self.folder = Path(kept or tempfile.mkdtemp(dir=stand.folder))
+        self.path, state = self.folder / "mount", self.folder / "state"
         for folder in (self.path, state):
             folder.mkdir(parents=True, exist_ok=True)
         self.command = [
@@ -122,7 +122,7 @@ class Mount:
         if os.path.ismount(self.path):
             detach = ["umount", "--lazy"] if os.geteuid() == 0 else ["fusermount3", "-uz"]
             subprocess.run([*detach, str(self.path)], stderr=subprocess.DEVNULL)
-        if not os.path.ismount(self.path):
+        if not self.kept and not os.path.ismount(self.path):
             shutil.rmtree(self.folder, ignore_errors=True)
 
     def cpu_seconds(self):

@@ -20,8 +20,6 @@ use serde_json::{Value, json};
 /// What programs such as cp and dd read and write at once when told to be quick.
 const BLOCK_BYTES: usize = 1 << 20;
 const PAGE_BYTES: u64 = 4 << 10;
-/// One alone is over too soon to be measured.
-const WARM_PASSES: u32 = 10;
 
 fn main() -> ExitCode {
     let outcome = Arguments::parse(std::env::args().skip(1)).and_then(|arguments| run(arguments));
@@ -127,7 +125,7 @@ fn first(contents: &Contents, path: &str) -> Result<Value, String> {
     }
 }
 
-/// Reads pages here and there, then the same again, which the kernel has by now.
+/// Reads pages here and there, then the same again and again, which the kernel has by then.
 fn random(contents: &Contents, path: &str, arguments: &mut Arguments) -> Result<Value, String> {
     let (size, count): (u64, u64) = (arguments.word("size")?, arguments.word("count")?);
     let jobs: u64 = arguments.option("jobs", 1)?;
@@ -151,8 +149,10 @@ fn random(contents: &Contents, path: &str, arguments: &mut Arguments) -> Result<
         Ok::<f64, String>(watch.seconds())
     };
     let cold = pass()?;
-    let warm = (0..WARM_PASSES).map(|_| pass()).collect::<Result<Vec<_>, _>>()?;
-    let warm_seconds = warm.iter().sum::<f64>() / f64::from(WARM_PASSES);
+    // One alone is over too soon to be measured.
+    let passes: u32 = arguments.option("warm-passes", 0)?;
+    let warm = (0..passes).map(|_| pass()).collect::<Result<Vec<_>, _>>()?;
+    let warm_seconds = warm.iter().sum::<f64>() / f64::from(passes.max(1));
     Ok(json!({ "seconds": cold, "facts": { "count": count, "warm_seconds": warm_seconds } }))
 }
 

@@ -5,6 +5,7 @@
 //! of few cores can afford it. Whoever connects to the control port is told what was asked for
 //! since the beginning.
 
+use std::future::pending;
 use std::io;
 use std::net::SocketAddr;
 use std::process::ExitCode;
@@ -87,8 +88,13 @@ async fn carry(client: TcpStream, network: Network, counts: &Counts) -> io::Resu
     let (asked, awaited) = mpsc::channel(PIPELINED_MAX);
     let up = Way::new(&client, &server, network.rate)?;
     let down = Way::new(&server, &client, network.rate)?;
+    let requests = async {
+        carry_requests(up, asked, counts).await?;
+        // The client asks nothing more; answers may still be on their way.
+        pending().await
+    };
     tokio::select! {
-        ended = carry_requests(up, asked, counts) => ended,
+        ended = requests => ended,
         ended = carry_answers(down, awaited, network.delay, counts) => ended,
     }
 }
@@ -109,37 +115,36 @@ async fn carry_requests(
         let bytes = way.carry_body(framing::request_body(&head)).await?;
         counts.sent(bytes);
     }
-    // The client asks nothing more, and may still be waiting.
-    methods.closed().await;
     Ok(())
 }
 
+/// Ends when the server closes, or the client has and was answered.
 async fn carry_answers(
     mut way: Way<'_>,
     mut awaited: mpsc::Receiver<String>,
     delay: Duration,
     counts: &Counts,
 ) -> io::Result<()> {
-    let mut current = None;
-    while let Some(head) = way.read_head().await? {
-        if current.is_none() {
-            current = awaited.recv().await;
+    loop {
+        let method = tokio::select! {
+            method = awaited.recv() => method,
+            ended = way.ended() => return ended,
+        };
+        let Some(method) = method else { return Ok(()) };
+        while let Some(head) = way.read_head().await? {
+            if !delay.is_zero() {
+                tokio::time::sleep(delay).await;
+            }
+            way.write_head().await?;
+            let bytes = way.carry_body(framing::answer_body(&method, &head)).await?;
+            let status = framing::status(&head).unwrap_or(0);
+            // Behind `100 Continue` the answer itself is still to come.
+            if !(100..200).contains(&status) {
+                counts.answered(status, bytes);
+                break;
+            }
         }
-        let Some(method) = current.take() else { break };
-        if !delay.is_zero() {
-            tokio::time::sleep(delay).await;
-        }
-        let status = framing::status(&head).unwrap_or(0);
-        way.write_head().await?;
-        let bytes = way.carry_body(framing::answer_body(&method, &head)).await?;
-        if (100..200).contains(&status) {
-            // The answer itself is still to come.
-            current = Some(method);
-            continue;
-        }
-        counts.answered(status, bytes);
     }
-    Ok(())
 }
 
 /// One direction of a connection.
@@ -175,6 +180,16 @@ impl<'a> Way<'a> {
                 return Ok(None);
             }
         }
+    }
+
+    /// Waits until the connection ends, while nothing may come over it.
+    async fn ended(&mut self) -> io::Result<()> {
+        while self.buffer.is_empty() {
+            if !self.read_more().await? {
+                return Ok(());
+            }
+        }
+        pending().await
     }
 
     async fn write_head(&mut self) -> io::Result<()> {
@@ -246,7 +261,6 @@ impl<'a> Way<'a> {
     }
 
     async fn read_more(&mut self) -> io::Result<bool> {
-        // `&TcpStream` reads and writes through a readiness of its own.
         self.from.readable().await?;
         self.buffer.reserve(HEAD_BYTES_MAX);
         match self.from.try_read_buf(&mut self.buffer) {
