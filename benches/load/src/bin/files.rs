@@ -22,7 +22,7 @@ const BLOCK_BYTES: usize = 1 << 20;
 const PAGE_BYTES: u64 = 4 << 10;
 
 fn main() -> ExitCode {
-    let outcome = Arguments::parse(std::env::args().skip(1)).and_then(|arguments| run(arguments));
+    let outcome = Arguments::parse(std::env::args().skip(1)).and_then(run);
     measure::report("bench-files", outcome)
 }
 

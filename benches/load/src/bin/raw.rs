@@ -27,7 +27,7 @@ struct Client {
 }
 
 fn main() -> ExitCode {
-    let outcome = Arguments::parse(std::env::args().skip(1)).and_then(|arguments| run(arguments));
+    let outcome = Arguments::parse(std::env::args().skip(1)).and_then(run);
     measure::report("bench-raw", outcome)
 }
 
