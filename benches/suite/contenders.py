@@ -4,6 +4,7 @@ The raw client is none of these: it mounts nothing. Where a setting of a peer on
 rows, the row has it (`Row.options`).
 """
 
+import contextlib
 import os
 import shutil
 import subprocess
@@ -119,11 +120,17 @@ class Mount:
         """In peace, so that what is kept is whole; else by force, and who hangs in it is let go."""
         stop(self.process)
         self.stand.processes.remove(self.process)
-        if os.path.ismount(self.path):
-            detach = ["umount", "--lazy"] if os.geteuid() == 0 else ["fusermount3", "-uz"]
-            subprocess.run([*detach, str(self.path)], stderr=subprocess.DEVNULL)
-        if not self.kept and not os.path.ismount(self.path):
-            shutil.rmtree(self.folder, ignore_errors=True)
+        # Dead mounts are no mountpoints to `ismount`; one that is gone is not detached again.
+        detach = ["umount", "--lazy"] if os.geteuid() == 0 else ["fusermount3", "-uz"]
+        subprocess.run([*detach, str(self.path)], stderr=subprocess.DEVNULL)
+        if not self.kept:
+            self._remove()
+
+    def _remove(self):
+        """Only what is no mount any more: what it shows is not ours to remove."""
+        with contextlib.suppress(OSError):
+            self.path.rmdir()
+            shutil.rmtree(self.folder)
 
     def cpu_seconds(self):
         return cpu_seconds(self.process.pid)

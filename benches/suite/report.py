@@ -95,6 +95,8 @@ def cost(outcome):
 
 def rss_line(results, memory_bytes):
     peak, goal = results.rss_peak_bytes("pailfs"), rss_goal_bytes(memory_bytes)
+    if not peak:
+        return "Peak memory of pailfs: not measured."
     verdict = "met" if peak <= goal else "NOT met"
     return (f"Peak memory of pailfs over all rows: {peak >> 20} MiB "
             f"(goal: <= {goal >> 20} MiB, --memory and 64 MiB: {verdict}).")
