@@ -5,7 +5,7 @@ from html import escape
 from suite.results import speed_of
 
 COLOURS = {"pailfs": "#1f6f8b", "s3fs": "#e0a458", "rclone": "#a45a52"}
-LABEL_WIDTH, BAR_WIDTH, VALUE_WIDTH = 330, 480, 60
+LABEL_WIDTH, BAR_WIDTH, VALUE_WIDTH = 400, 480, 60
 BAR, GAP, TOP, BOTTOM = 11, 10, 46, 30
 # Bars end here; what goes beyond says so by its number.
 SPEED_MAX = 1.25
@@ -38,7 +38,7 @@ def x_of(speed):
 
 
 def legend(names):
-    parts = [f'<text x="8" y="20" font-size="13">Speed, the raw S3 client being 1</text>']
+    parts = ['<text x="8" y="20" font-size="13">Speed, the raw S3 client being 1</text>']
     for index, name in enumerate(names):
         x = LABEL_WIDTH + index * 90
         parts.append(f'<rect x="{x}" y="10" width="12" height="12" fill="{colour(name)}"/>'

@@ -117,7 +117,7 @@ def as_markdown(head, lines):
 def measured(results, rows, names, facts):
     """The part of docs/performance.md that is made from a run."""
     where = facts["machine"]
-    versions = "; ".join(f"{name}: {version}" for name, version in facts["versions"].items())
+    versions = "; ".join(facts["versions"].values())
     settings = facts["settings"]
     return "\n\n".join([
         f"Measured on {where['date']} on {where['cores']} cores of {where['cpu']}, "

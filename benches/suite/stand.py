@@ -166,7 +166,7 @@ class Stand:
         outcome.seconds = report["seconds"]
         outcome.facts = report.get("facts") or {}
         if "requests" in report:
-            outcome.requests = {"all": report["requests"]}
+            outcome.requests = {"requests": report["requests"]}
         return outcome
 
     def timed(self, command, seconds_max):

@@ -149,10 +149,13 @@ fn random(contents: &Contents, path: &str, arguments: &mut Arguments) -> Result<
         Ok::<f64, String>(watch.seconds())
     };
     let cold = pass()?;
-    // One alone is over too soon to be measured.
-    let passes: u32 = arguments.option("warm-passes", 0)?;
-    let warm = (0..passes).map(|_| pass()).collect::<Result<Vec<_>, _>>()?;
-    let warm_seconds = warm.iter().sum::<f64>() / f64::from(passes.max(1));
+    // One pass alone may be over too soon to be measured.
+    let warm_for: f64 = arguments.option("warm-for", 0.0)?;
+    let (watch, mut passes) = (Stopwatch::start(), Vec::new());
+    while watch.seconds() < warm_for {
+        passes.push(pass()?);
+    }
+    let warm_seconds = passes.iter().sum::<f64>() / passes.len().max(1) as f64;
     Ok(json!({ "seconds": cold, "facts": { "count": count, "warm_seconds": warm_seconds } }))
 }
 
