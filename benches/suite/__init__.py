@@ -1,0 +1,1 @@
+"""What scripts/bench runs: rows of work, contenders who do it, and what is made of the figures."""
