@@ -1,19 +1,20 @@
 //! Cells: the fixed grid by which a file is cut into the parts of an upload.
 //!
 //! Cell n is what part n carries, whatever happens to the rest of the file: a part that was sent
-//! is still right as long as its own cell is. Cells get larger towards the end of the file, so
-//! that S3's 10,000 parts hold any object while small files are cut finely enough to go up in
-//! parallel. Everything here is pure.
+//! is still right as long as its own cell is. Cells get larger towards the end of a very long file, so
+//! that S3's 10,000 parts hold any object while others are cut finely enough for many of their parts to
+//! be in memory and on their way at once. Everything here is pure.
 
 use std::ops::Range;
 
 use crate::vfs::write::plan::{PART_BYTES_MAX, PART_BYTES_MIN};
 
-/// Every so many cells, cells get larger by the size of the first.
+/// So many cells have the size of the first: all of a file of 8 GiB.
+const CELLS_ALIKE: u32 = 1024;
+/// Behind those, cells get larger every so many.
 const CELLS_PER_STEP: u32 = 64;
-/// Cells grow by this much at least, or those of the smallest size would not reach the largest
-/// object.
-const STEP_BYTES_MIN: u64 = 8 << 20;
+/// They get larger by this much at least, or cells would not reach the end of the largest object.
+const STEP_BYTES_MIN: u64 = 9 << 20;
 
 /// The grid.
 #[derive(Clone, Copy, Debug)]
@@ -46,16 +47,17 @@ impl Cells {
     /// The cell that an offset is in.
     #[must_use]
     pub fn at(&self, offset: u64) -> Cell {
-        let (mut step, mut start, mut number) = (0, 0, 1);
+        let (mut step, mut start, mut number, mut count) = (0, 0, 1, CELLS_ALIKE);
         loop {
             let bytes = self.bytes_in_step(step);
-            let end = start + bytes * u64::from(CELLS_PER_STEP);
+            let end = start + bytes * u64::from(count);
             if offset < end || number > u32::MAX - 2 * CELLS_PER_STEP {
                 let index = (offset - start) / bytes;
                 let start = start + index * bytes;
                 return Cell { number: number + index as u32, range: start..start + bytes };
             }
-            (step, start, number) = (step + 1, end, number + CELLS_PER_STEP);
+            (step, start, number) = (step + 1, end, number + count);
+            count = CELLS_PER_STEP;
         }
     }
 
