@@ -1,6 +1,7 @@
 //! Fetching: GETs of one version of an object, made again until their bytes are here.
 //!
-//! What to fetch is decided elsewhere. Every GET carries the version's ETag, so that no bytes of
+//! What to fetch is decided elsewhere. What is on disk is not asked for, and what was asked for is
+//! kept there, where there is a disk cache. Every GET carries the version's ETag, so that no bytes of
 //! another are ever taken; failures that pass are retried from where the body broke off.
 
 use std::ops::Range;
@@ -17,6 +18,7 @@ use crate::store::ObjectStore;
 use crate::store::error::{ErrorKind, StoreError};
 use crate::store::types::{Conditions, GetObject, Range as StoreRange};
 use crate::vfs::budget::{Budget, Reservation};
+use crate::vfs::cache::disk::DiskCache;
 use crate::vfs::cache::{Landing, reserved_bytes};
 use crate::vfs::error::{VfsError, VfsResult};
 use crate::vfs::read::plan::ReadLimits;
@@ -39,6 +41,7 @@ pub enum Urgency {
 /// Makes the GETs of one mount.
 pub struct Fetcher {
     store: Arc<dyn ObjectStore>,
+    disk: Option<Arc<DiskCache>>,
     budget: Arc<Budget>,
     limits: ReadLimits,
     requests: Semaphore,
@@ -48,10 +51,15 @@ pub struct Fetcher {
 
 impl Fetcher {
     #[must_use]
-    pub fn new(store: Arc<dyn ObjectStore>, budget: Arc<Budget>, limits: ReadLimits) -> Self {
+    pub fn new(
+        store: Arc<dyn ObjectStore>,
+        disk: Option<Arc<DiskCache>>,
+        budget: Arc<Budget>,
+        limits: ReadLimits,
+    ) -> Self {
         let requests = limits.requests_max.max(1);
         let ahead_requests = Semaphore::new((requests - requests / 4).max(1));
-        Self { store, budget, limits, requests: Semaphore::new(requests), ahead_requests }
+        Self { store, disk, budget, limits, requests: Semaphore::new(requests), ahead_requests }
     }
 
     /// Fetches what `landing` is about and lands it. `gone` is whether a handle knows already
@@ -83,18 +91,33 @@ impl Fetcher {
         let deadline = Instant::now() + self.limits.operation_timeout;
         let bytes = range.end - range.start;
         // Memory comes before the permit: whoever holds a permit waits for S3 alone.
-        let (memory, ahead) = match urgency {
-            Urgency::Awaited => (self.reserve(bytes).await, None),
-            Urgency::Reserved(memory) => (memory, None),
-            Urgency::Ahead(memory) => {
-                (memory, permit(&self.ahead_requests, deadline, &self.limits).await?)
-            }
+        let (memory, is_ahead) = match urgency {
+            Urgency::Awaited => (self.reserve(bytes).await, false),
+            Urgency::Reserved(memory) => (memory, false),
+            Urgency::Ahead(memory) => (memory, true),
+        };
+        if let Some(data) = self.read_disk(object, range).await {
+            return Ok(reserved_bytes(data, memory));
+        }
+        let ahead = match is_ahead {
+            true => permit(&self.ahead_requests, deadline, &self.limits).await?,
+            false => None,
         };
         let request = permit(&self.requests, deadline, &self.limits).await?;
         let mut data = Vec::with_capacity(usize::try_from(bytes).unwrap_or(usize::MAX));
         self.fill(object, range, &mut data, deadline).await?;
         drop((request, ahead));
-        Ok(reserved_bytes(data, memory))
+        let fetched = reserved_bytes(data, memory);
+        if let Some(disk) = &self.disk {
+            disk.store(object, range.start, vec![fetched.clone()], None);
+        }
+        Ok(fetched)
+    }
+
+    /// What is on disk; nothing where the disk is slower than S3 may be.
+    async fn read_disk(&self, object: &ObjectRef, range: &Range<u64>) -> Option<Vec<u8>> {
+        let disk = self.disk.as_ref()?;
+        timeout(self.limits.stall_timeout, disk.read(object, range)).await.ok().flatten()
     }
 
     /// Waits for memory, but not for ever: what holds it may itself be waiting for this read.

@@ -18,6 +18,7 @@ use tokio::task::JoinSet;
 
 use crate::store::ObjectStore;
 use crate::vfs::budget::{Budget, Reservation};
+use crate::vfs::cache::disk::DiskCache;
 use crate::vfs::cache::flight::Flight;
 use crate::vfs::cache::memory::Origin;
 use crate::vfs::cache::{Cache, Found, Landing};
@@ -31,6 +32,7 @@ use crate::vfs::types::ObjectRef;
 pub struct Reader {
     fetcher: Arc<Fetcher>,
     cache: Arc<Cache>,
+    disk: Option<Arc<DiskCache>>,
     budget: Arc<Budget>,
     limits: ReadLimits,
     runtime: Handle,
@@ -72,9 +74,22 @@ impl Reader {
     /// To be called inside a runtime: the one that fetches will run on.
     #[must_use]
     pub fn new(store: Arc<dyn ObjectStore>, budget: Arc<Budget>, limits: ReadLimits) -> Arc<Self> {
+        Self::over_disk(store, None, budget, limits)
+    }
+
+    /// As [`Self::new`], with what is cached on disk.
+    #[must_use]
+    pub fn over_disk(
+        store: Arc<dyn ObjectStore>,
+        disk: Option<Arc<DiskCache>>,
+        budget: Arc<Budget>,
+        limits: ReadLimits,
+    ) -> Arc<Self> {
+        let fetcher = Fetcher::new(store, disk.clone(), Arc::clone(&budget), limits);
         Arc::new(Self {
-            fetcher: Arc::new(Fetcher::new(store, Arc::clone(&budget), limits)),
+            fetcher: Arc::new(fetcher),
             cache: Cache::new(Arc::clone(&budget)),
+            disk,
             budget,
             limits,
             runtime: Handle::current(),
@@ -86,6 +101,9 @@ impl Reader {
     #[must_use]
     pub fn open(self: &Arc<Self>, object: ObjectRef) -> ReadHandle {
         self.cache.forget_others(&object);
+        if let Some(disk) = &self.disk {
+            disk.forget_others(&object);
+        }
         ReadHandle {
             reader: Arc::clone(self),
             object,
@@ -107,6 +125,24 @@ impl Reader {
     /// Forgets what is cached of an object, whatever its version.
     pub fn forget(&self, bucket: &str, key: &str) {
         self.cache.forget(bucket, key);
+        if let Some(disk) = &self.disk {
+            disk.forget(bucket, key);
+        }
+    }
+
+    /// What is cached on disk.
+    #[must_use]
+    pub fn disk(&self) -> Option<&Arc<DiskCache>> {
+        self.disk.as_ref()
+    }
+
+    /// Keeps on disk what this mount has made an object; `bytes` in memory are counted until then.
+    pub fn keep_written(&self, object: &ObjectRef, chunks: Vec<Bytes>) {
+        let Some(disk) = &self.disk else { return };
+        disk.forget_others(object);
+        if let Some(memory) = self.budget.try_reserve_spare(object.size) {
+            disk.store(object, 0, chunks, Some(memory));
+        }
     }
 
     /// How many bytes of this version are cached.
