@@ -266,9 +266,10 @@ impl DiskCache {
     /// What the keeper has no time for is not done: all of it can be.
     fn send(&self, job: Job) {
         let keeper = self.keeper.lock().unwrap_or_else(PoisonError::into_inner);
-        let unsent = keeper.as_ref().map(|(sender, _)| sender.try_send(job));
+        let sender = keeper.as_ref().map(|(sender, _)| sender.clone());
         drop(keeper);
-        if let Some(Err(_)) = unsent {
+        // What is not sent is dropped where no lock is held.
+        if sender.is_some_and(|sender| sender.try_send(job).is_err()) {
             tracing::debug!("the disk cache has too much to do");
         }
     }

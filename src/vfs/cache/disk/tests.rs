@@ -207,7 +207,7 @@ async fn a_whole_file_backs_its_object_once_it_was_checked() {
 async fn a_directory_is_one_mounts_at_a_time() {
     let (_place, path) = place();
     let disk = open(&path);
-    let options = DiskCacheOptions { directory: path.clone(), bytes_max: MIB };
+    let options = DiskCacheOptions { directory: path, bytes_max: MIB };
     let again = || DiskCache::open(&options, 1 << 30, Arc::new(SystemClock::new()));
     let refused = again().err().unwrap().to_string();
     assert!(refused.contains("in use by another mount"), "{refused}");
