@@ -159,10 +159,13 @@ fn mount_of(typed: &Typed, environment: &Environment, place: Place) -> Meant<Mou
     let vfs = vfs(typed, environment)?;
     let attributes_directory = (vfs.posix_dialect != Dialect::None)
         .then(|| state::attributes_directory(&state_directory, &s3, &source, &mountpoint));
+    let state_scope = state::scope(&s3, environment);
+    let disk_cache = state::disk_cache(typed, environment, &state_scope, &source)?;
     let vfs = Options {
         state_directory: Some(state_directory.clone()),
-        state_scope: state::scope(&s3, environment),
+        state_scope,
         attributes_directory,
+        disk_cache,
         ..vfs
     };
     let kernel = kernel(typed, &source, &vfs)?;

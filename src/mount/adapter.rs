@@ -19,6 +19,7 @@ use fuser::{
 };
 
 use crate::mount::convert;
+use crate::mount::passthrough::{OpenReply, Passthrough};
 use crate::mount::reply::{AttributeReply, DirectoryBuffer, Reply, SharedDirectory};
 use crate::mount::run_op::{Bound, Runner, Subject};
 use crate::store::clock::Clock;
@@ -31,6 +32,10 @@ const WRITE_BYTES_MAX: u32 = 1 << 20;
 
 /// Reads in flight at once; fuser's own 16 would be all that read-ahead can have.
 const BACKGROUND_REQUESTS_MAX: u16 = 512;
+
+/// Files that are read past us are on file systems that are no stack of others; in return one can
+/// be stacked on this mount.
+const BACKING_DEPTH_MAX: u32 = 1;
 
 /// What is asked of the kernel, where it can.
 ///
@@ -49,11 +54,12 @@ pub(super) struct Adapter {
     vfs: Arc<Vfs>,
     runner: Runner,
     clock: Arc<dyn Clock>,
+    passthrough: Arc<Passthrough>,
 }
 
 impl Adapter {
     pub(super) fn new(vfs: Arc<Vfs>, runner: Runner, clock: Arc<dyn Clock>) -> Self {
-        Self { vfs, runner, clock }
+        Self { vfs, runner, clock, passthrough: Arc::default() }
     }
 
     pub(super) fn vfs(&self) -> Arc<Vfs> {
@@ -122,6 +128,11 @@ impl Filesystem for Adapter {
         config.set_max_write(WRITE_BYTES_MAX).map_err(|_| refused())?;
         config.set_max_background(BACKGROUND_REQUESTS_MAX).map_err(|_| refused())?;
         config.set_congestion_threshold(BACKGROUND_REQUESTS_MAX).map_err(|_| refused())?;
+        let passthrough = InitFlags::FUSE_PASSTHROUGH;
+        if self.vfs.has_backing() && config.add_capabilities(passthrough).is_ok() {
+            config.set_max_stack_depth(BACKING_DEPTH_MAX).map_err(|_| refused())?;
+            self.passthrough.agree();
+        }
         Ok(())
     }
 
@@ -375,7 +386,9 @@ impl Filesystem for Adapter {
         }
         let privilege = convert::caller(request).privilege();
         let subject = Subject::of("open", ino.0);
-        let operation = async move { vfs.open(Ino(ino.0), how, privilege).await };
+        let (ino, passthrough) = (Ino(ino.0), Arc::clone(&self.passthrough));
+        let reply = OpenReply { reply, ino, passthrough: Arc::clone(&passthrough) };
+        let operation = async move { passthrough.open(&vfs, ino, how, privilege).await };
         self.transfer(subject, operation, reply);
     }
 
@@ -534,6 +547,7 @@ impl Filesystem for Adapter {
     ) {
         let vfs = self.vfs();
         let subject = Subject::of("release", ino.0);
+        self.passthrough.close(Ino(ino.0));
         self.transfer(subject, async move { vfs.release(Fh(fh.0)).await }, reply);
     }
 

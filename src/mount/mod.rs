@@ -11,5 +11,6 @@ pub mod session;
 mod adapter;
 mod convert;
 mod notify;
+mod passthrough;
 mod reply;
 mod run_op;

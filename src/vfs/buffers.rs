@@ -73,6 +73,12 @@ impl Buffers {
         Bytes::from_owner(buffer)
     }
 
+    /// Bytes that are in memory of their own, as a buffer.
+    #[must_use]
+    pub fn hold(self: &Arc<Self>, data: Vec<u8>) -> Buffer {
+        Buffer { memory: Memory::Heap(data), buffers: Arc::clone(self) }
+    }
+
     fn take_idle(&self, bytes: usize) -> Option<MmapMut> {
         let mut idle = self.idle();
         let index = idle.buffers.iter().rposition(|buffer| buffer.len() == bytes)?;

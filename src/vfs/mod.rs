@@ -31,6 +31,7 @@ use crate::store::types::{HeadObject, ListObjects};
 use crate::vfs::budget::Budget;
 use crate::vfs::buffers::Buffers;
 use crate::vfs::cache::attributes::Attributes;
+use crate::vfs::cache::disk::DiskCache;
 use crate::vfs::error::{VfsError, VfsResult};
 use crate::vfs::journal::Journal;
 use crate::vfs::namespace::inode::{Inodes, Location};
@@ -97,6 +98,18 @@ impl Vfs {
         options: Options,
         clock: Arc<dyn Clock>,
     ) -> Arc<Self> {
+        Self::over_disk(store, None, source, options, clock)
+    }
+
+    /// As [`Self::new`], with a cache on disk.
+    #[must_use]
+    pub fn over_disk(
+        store: Arc<dyn ObjectStore>,
+        disk: Option<Arc<DiskCache>>,
+        source: Source,
+        options: Options,
+        clock: Arc<dyn Clock>,
+    ) -> Arc<Self> {
         let removals = Removals::new(Arc::clone(&store));
         let store: Arc<dyn ObjectStore> = Arc::new(View::new(store, &removals));
         let budget = Budget::new(options.memory_bytes_max);
@@ -107,7 +120,7 @@ impl Vfs {
                 Location::Directory { bucket: Arc::from(bucket), prefix: DirPrefix::root(&prefix) }
             }
         };
-        let reader = Reader::new(Arc::clone(&store), Arc::clone(&budget), limits);
+        let reader = Reader::over_disk(Arc::clone(&store), disk, Arc::clone(&budget), limits);
         let buffers = Arc::clone(reader.buffers());
         let drafting = DraftingOptions {
             uploads_max: UPLOADS_MAX,

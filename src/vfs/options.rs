@@ -16,6 +16,15 @@ pub enum ListedAttributes {
     All,
 }
 
+/// A cache on disk.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct DiskCacheOptions {
+    /// For one mount alone.
+    pub directory: PathBuf,
+    /// What it may take of the disk.
+    pub bytes_max: u64,
+}
+
 /// The choices of one mount.
 #[derive(Clone, Debug)]
 pub struct Options {
@@ -56,6 +65,8 @@ pub struct Options {
     pub restore: Option<RestoreObject>,
     /// Where attributes are remembered that were asked for; `None`: nowhere.
     pub attributes_directory: Option<PathBuf>,
+    /// Where bytes are kept that were read and written; `None`: in memory alone.
+    pub disk_cache: Option<DiskCacheOptions>,
 }
 
 impl Default for Options {
@@ -79,6 +90,7 @@ impl Default for Options {
             storage_class: None,
             restore: None,
             attributes_directory: None,
+            disk_cache: None,
         }
     }
 }

@@ -24,6 +24,7 @@ use crate::cli::waiting;
 use crate::mount::session::{self, Mounted};
 use crate::store::clock::{Clock, SystemClock};
 use crate::store::s3::S3Client;
+use crate::vfs::cache::disk::DiskCache;
 use crate::vfs::{Vfs, check_source};
 
 /// Mounts; returns when the mount has ended, or in the foreground of a background process, when
@@ -97,6 +98,7 @@ pub(super) async fn mount_until_over(
     if let Some(control) = control {
         control.finish().await;
     }
+    vfs.finish_disk_cache();
     let is_clean = ended.is_ok() && drained.failed.is_empty();
     if let Some(Err(error)) = file.map(|file| file.finish(drained.failed)) {
         tracing::warn!("umount will not learn how it went: {error}");
@@ -121,12 +123,22 @@ async fn mount(config: &MountConfig) -> anyhow::Result<(Arc<Vfs>, Mounted)> {
     if config.checks_source {
         check(config, &store, &attempt).await?;
     }
+    let disk = disk_cache(config, &clock)?;
     let (source, options) = (config.source.clone(), config.vfs.clone());
-    let vfs = Vfs::new(Arc::new(store), source, options, Arc::clone(&clock));
+    let vfs = Vfs::over_disk(Arc::new(store), disk, source, options, Arc::clone(&clock));
     let (files, kernel) = (Arc::clone(&vfs), &config.kernel);
     let mounted = session::mount(files, &mountpoint, kernel, clock, Handle::current())
         .map_err(|error| Error::msg(attempt.mount_failed(&error)))?;
     Ok((vfs, mounted))
+}
+
+fn disk_cache(
+    config: &MountConfig,
+    clock: &Arc<dyn Clock>,
+) -> anyhow::Result<Option<Arc<DiskCache>>> {
+    let Some(options) = &config.vfs.disk_cache else { return Ok(None) };
+    let opened = DiskCache::open(options, config.vfs.memory_bytes_max, Arc::clone(clock));
+    Ok(Some(opened.context("cannot cache on disk; --cache-dir takes another directory")?))
 }
 
 /// Asks for the source, with less patience than the mount is going to have.

@@ -1,8 +1,8 @@
 //! State: where a mount keeps what must survive it, and which of it is its own.
 //!
 //! Pure. Mounts of one user share a directory: what is in it says by its scope to which server
-//! it belongs, and remembered attributes, which one process at a time may use, have a directory
-//! for each mount.
+//! it belongs, and remembered attributes and the disk cache, which one process at a time may use,
+//! have a directory for each mount.
 
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
@@ -10,10 +10,16 @@ use std::path::{Path, PathBuf};
 use sha2::{Digest as _, Sha256};
 
 use crate::cli::args::{Typed, UsageError};
+use crate::cli::config::values;
 use crate::cli::environment::Environment;
 use crate::cli::source;
 use crate::store::s3::{CredentialSource, S3Options};
+use crate::vfs::options::DiskCacheOptions;
 use crate::vfs::types::Source;
+
+const CACHE_DEFAULT_BYTES: u64 = 10 << 30;
+/// Two of the largest pieces that files are read in.
+const CACHE_BYTES_MIN: u64 = 16 << 20;
 
 /// Bytes of a hash that are enough for a name.
 const NAME_BYTES: usize = 16;
@@ -58,13 +64,40 @@ pub(super) fn attributes_directory(
 ) -> PathBuf {
     let endpoint = s3.endpoint_url.as_deref().unwrap_or_default();
     let name = source::name(source);
+    let parts = [endpoint.as_bytes(), name.as_bytes(), mountpoint.as_os_str().as_bytes()];
+    state.join("attributes").join(hashed(&parts))
+}
+
+/// The cache on disk of what one user sees of one source, wherever it is mounted.
+pub(super) fn disk_cache(
+    typed: &Typed,
+    environment: &Environment,
+    scope: &str,
+    source: &Source,
+) -> Result<Option<DiskCacheOptions>, UsageError> {
+    let bytes_max = values::bytes(typed, "cache-size")?;
+    let Some(directory) = typed.value("cache-dir") else {
+        return match bytes_max {
+            Some(_) => Err(UsageError::new("--cache-size", "needs --cache-dir too")),
+            None => Ok(None),
+        };
+    };
+    let bytes_max = bytes_max.unwrap_or(CACHE_DEFAULT_BYTES);
+    if bytes_max < CACHE_BYTES_MIN {
+        return Err(UsageError::new("--cache-size", "must be 16M at least"));
+    }
+    let name = hashed(&[scope.as_bytes(), source::name(source).as_bytes()]);
+    let directory = environment.directory.join(directory).join(name);
+    Ok(Some(DiskCacheOptions { directory, bytes_max }))
+}
+
+fn hashed(parts: &[&[u8]]) -> String {
     let mut hash = Sha256::new();
-    for part in [endpoint.as_bytes(), name.as_bytes(), mountpoint.as_os_str().as_bytes()] {
+    for part in parts {
         // A NUL is in none of them.
         hash.update(part);
         hash.update([0]);
     }
     let digest = hash.finalize();
-    let name: String = digest.iter().take(NAME_BYTES).map(|byte| format!("{byte:02x}")).collect();
-    state.join("attributes").join(name)
+    digest.iter().take(NAME_BYTES).map(|byte| format!("{byte:02x}")).collect()
 }

@@ -271,3 +271,19 @@ fn attributes_are_written_in_one_dialect() {
         assert_eq!(config.vfs.posix_dialect, dialect);
     }
 }
+
+#[test]
+fn a_disk_cache_is_each_sources_and_servers_own() {
+    assert_eq!(meant("b mnt").vfs.disk_cache, None);
+    let of = |line: &str| meant(&format!("{line} mnt --cache-dir c")).vfs.disk_cache.unwrap();
+    let one = of("b");
+    assert_eq!(one.bytes_max, 10 * GIB);
+    assert_eq!(one.directory.parent(), Some(Path::new("/here/c")));
+    assert_eq!(one, meant("b elsewhere -o cache_dir=/here/c").vfs.disk_cache.unwrap());
+    assert_ne!(one.directory, of("b/p").directory);
+    assert_ne!(one.directory, of("b --endpoint-url http://s").directory);
+    assert_eq!(of("b --cache-size 16M").bytes_max, 16 * MIB);
+    check_refused("b mnt --cache-size 1G", "--cache-size", "--cache-dir");
+    check_refused("b mnt --cache-dir c --cache-size 15M", "--cache-size", "16M");
+    check_refused("b mnt --cache-dir c --cache-size much", "--cache-size", "number of bytes");
+}

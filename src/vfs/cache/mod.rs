@@ -5,6 +5,7 @@
 //! `budget`'s: what is cached counts there, and is given back when asked for.
 
 pub mod attributes;
+pub mod disk;
 pub mod flight;
 pub mod memory;
 pub mod spans;

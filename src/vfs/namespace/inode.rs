@@ -310,6 +310,15 @@ impl Inodes {
         Some(inode)
     }
 
+    /// The next lookup of the inode's name makes another; this one lives on while the kernel knows
+    /// it, and is as little removed as before.
+    pub fn retire(&self, ino: Ino) {
+        let mut table = lock(&self.table);
+        let Some(slot) = table.by_ino.get(&ino) else { return };
+        let place = slot.inode.place();
+        table.unname(ino, place.parent, &place.name);
+    }
+
     /// The inode has another name now; what had that name before is removed.
     pub fn rename(&self, inode: &Inode, parent: Ino, name: &Arc<str>, location: Location) {
         let mut table = lock(&self.table);
@@ -400,6 +409,19 @@ mod tests {
         let before = inodes.enter(Ino::ROOT, &name("a"), Kind::File, file("a"));
         let after = inodes.enter(Ino::ROOT, &name("a"), Kind::Directory, Location::Account);
         assert_ne!(before.ino, after.ino);
+        inodes.forget(before.ino, 1);
+        assert_eq!(inodes.find(Ino::ROOT, &name("a")).map(|inode| inode.ino), Some(after.ino));
+    }
+
+    #[test]
+    fn a_retired_inode_lives_on_beside_the_next_of_its_name() {
+        let inodes = Inodes::new(Location::Account);
+        let before = inodes.enter(Ino::ROOT, &name("a"), Kind::File, file("a"));
+        inodes.retire(before.ino);
+        let after = inodes.enter(Ino::ROOT, &name("a"), Kind::File, file("a"));
+        assert_ne!(before.ino, after.ino);
+        assert!(!before.place().removed && inodes.get(before.ino).is_ok());
+        inodes.retire(before.ino);
         inodes.forget(before.ino, 1);
         assert_eq!(inodes.find(Ino::ROOT, &name("a")).map(|inode| inode.ino), Some(after.ino));
     }

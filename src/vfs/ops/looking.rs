@@ -26,7 +26,8 @@ impl Vfs {
             Some(Known::File(facts)) => Some(facts),
             Some(Known::Absent | Known::Directory(_)) | None => None,
         };
-        let is_here = facts.is_some_and(|facts| self.has_bytes_of(bucket, key, facts));
+        let is_here = facts.is_some_and(|facts| self.has_bytes_of(bucket, key, facts))
+            || self.reader.may_be_on_disk(bucket, key);
         let look = match is_here {
             true => Look::Head,
             false => plan_look(directory.own().habit, facts.map(|facts| facts.size), wanted),

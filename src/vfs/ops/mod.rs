@@ -3,6 +3,7 @@
 pub mod archive;
 pub mod asking;
 pub mod attr;
+pub mod backing;
 pub mod commit;
 pub mod dir;
 pub mod file;

@@ -1,6 +1,7 @@
 //! Fetching: GETs of one version of an object, made again until their bytes are here.
 //!
-//! What to fetch is decided elsewhere. Every GET carries the version's ETag, so that no bytes of
+//! What to fetch is decided elsewhere. What is on disk is not asked for, and what was asked for is
+//! kept there, where there is a disk cache. Every GET carries the version's ETag, so that no bytes of
 //! another are ever taken; failures that pass are retried from where the body broke off.
 
 use std::ops::Range;
@@ -18,6 +19,7 @@ use crate::store::error::{ErrorKind, StoreError};
 use crate::store::types::{Conditions, GetObject, Range as StoreRange};
 use crate::vfs::budget::{Budget, Reservation};
 use crate::vfs::buffers::{Buffer, Buffers};
+use crate::vfs::cache::disk::DiskCache;
 use crate::vfs::cache::{Landing, reserved_bytes};
 use crate::vfs::error::{VfsError, VfsResult};
 use crate::vfs::read::plan::ReadLimits;
@@ -40,6 +42,7 @@ pub enum Urgency {
 /// Makes the GETs of one mount.
 pub struct Fetcher {
     store: Arc<dyn ObjectStore>,
+    disk: Option<Arc<DiskCache>>,
     budget: Arc<Budget>,
     buffers: Arc<Buffers>,
     limits: ReadLimits,
@@ -50,11 +53,17 @@ pub struct Fetcher {
 
 impl Fetcher {
     #[must_use]
-    pub fn new(store: Arc<dyn ObjectStore>, budget: Arc<Budget>, limits: ReadLimits) -> Self {
+    pub fn new(
+        store: Arc<dyn ObjectStore>,
+        disk: Option<Arc<DiskCache>>,
+        budget: Arc<Budget>,
+        limits: ReadLimits,
+    ) -> Self {
         let requests = limits.requests_max.max(1);
         let ahead_requests = Semaphore::new((requests - requests / 4).max(1));
         Self {
             store,
+            disk,
             budget,
             buffers: Arc::default(),
             limits,
@@ -103,6 +112,9 @@ impl Fetcher {
             Urgency::Awaited => self.reserve(bytes).await,
             Urgency::Ahead(memory) | Urgency::Reserved(memory) => memory,
         };
+        if let Some(data) = self.read_disk(object, range).await {
+            return Ok(reserved_bytes(self.buffers.hold(data), memory));
+        }
         // What was cached in that memory lies idle for a moment only.
         let mut data = self.buffers.take(usize::try_from(bytes).unwrap_or(usize::MAX));
         let ahead = match is_ahead {
@@ -112,7 +124,17 @@ impl Fetcher {
         let request = permit(&self.requests, deadline, &self.limits).await?;
         self.fill(object, range, &mut data, deadline).await?;
         drop((request, ahead));
-        Ok(reserved_bytes(data, memory))
+        let fetched = reserved_bytes(data, memory);
+        if let Some(disk) = &self.disk {
+            disk.store(object, range.start, vec![fetched.clone()], None);
+        }
+        Ok(fetched)
+    }
+
+    /// What is on disk; nothing where the disk is slower than S3 may be.
+    async fn read_disk(&self, object: &ObjectRef, range: &Range<u64>) -> Option<Vec<u8>> {
+        let disk = self.disk.as_ref()?;
+        timeout(self.limits.stall_timeout, disk.read(object, range)).await.ok().flatten()
     }
 
     /// Waits for memory, but not for ever: what holds it may itself be waiting for this read.

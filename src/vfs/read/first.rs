@@ -76,6 +76,9 @@ impl Reader {
 
     fn keep_first(&self, object: &ObjectRef, data: Bytes) {
         let range = 0..data.len() as u64;
+        if let Some(disk) = &self.disk {
+            disk.store(object, 0, vec![data.clone()], None);
+        }
         if let Some((landing, _flight)) = self.cache.claim(object, range, Origin::Asked) {
             landing.land(Ok(data));
         }

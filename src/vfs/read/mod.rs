@@ -20,6 +20,7 @@ use tokio::task::JoinSet;
 use crate::store::ObjectStore;
 use crate::vfs::budget::{Budget, Reservation};
 use crate::vfs::buffers::Buffers;
+use crate::vfs::cache::disk::DiskCache;
 use crate::vfs::cache::flight::Flight;
 use crate::vfs::cache::memory::Origin;
 use crate::vfs::cache::{Cache, Found, Landing};
@@ -34,6 +35,7 @@ pub struct Reader {
     store: Arc<dyn ObjectStore>,
     fetcher: Arc<Fetcher>,
     cache: Arc<Cache>,
+    disk: Option<Arc<DiskCache>>,
     budget: Arc<Budget>,
     limits: ReadLimits,
     runtime: Handle,
@@ -75,10 +77,23 @@ impl Reader {
     /// To be called inside a runtime: the one that fetches will run on.
     #[must_use]
     pub fn new(store: Arc<dyn ObjectStore>, budget: Arc<Budget>, limits: ReadLimits) -> Arc<Self> {
+        Self::over_disk(store, None, budget, limits)
+    }
+
+    /// As [`Self::new`], with what is cached on disk.
+    #[must_use]
+    pub fn over_disk(
+        store: Arc<dyn ObjectStore>,
+        disk: Option<Arc<DiskCache>>,
+        budget: Arc<Budget>,
+        limits: ReadLimits,
+    ) -> Arc<Self> {
+        let fetcher = Fetcher::new(Arc::clone(&store), disk.clone(), Arc::clone(&budget), limits);
         Arc::new(Self {
-            fetcher: Arc::new(Fetcher::new(Arc::clone(&store), Arc::clone(&budget), limits)),
+            fetcher: Arc::new(fetcher),
             cache: Cache::new(Arc::clone(&budget)),
             store,
+            disk,
             budget,
             limits,
             runtime: Handle::current(),
@@ -96,6 +111,9 @@ impl Reader {
     #[must_use]
     pub fn open(self: &Arc<Self>, object: ObjectRef) -> ReadHandle {
         self.cache.forget_others(&object);
+        if let Some(disk) = &self.disk {
+            disk.forget_others(&object);
+        }
         ReadHandle {
             reader: Arc::clone(self),
             object,
@@ -117,9 +135,33 @@ impl Reader {
     /// Forgets what is cached of an object, whatever its version.
     pub fn forget(&self, bucket: &str, key: &str) {
         self.cache.forget(bucket, key);
+        if let Some(disk) = &self.disk {
+            disk.forget(bucket, key);
+        }
     }
 
-    /// How many bytes of this version are cached.
+    /// What is cached on disk.
+    #[must_use]
+    pub fn disk(&self) -> Option<&Arc<DiskCache>> {
+        self.disk.as_ref()
+    }
+
+    /// Keeps on disk what this mount has made an object; `bytes` in memory are counted until then.
+    pub fn keep_written(&self, object: &ObjectRef, chunks: Vec<Bytes>) {
+        let Some(disk) = &self.disk else { return };
+        disk.forget_others(object);
+        if let Some(memory) = self.budget.try_reserve_spare(object.size) {
+            disk.store(object, 0, chunks, Some(memory));
+        }
+    }
+
+    /// Whether bytes of some version of an object may be on disk.
+    #[must_use]
+    pub fn may_be_on_disk(&self, bucket: &str, key: &str) -> bool {
+        self.disk.as_ref().is_some_and(|disk| disk.may_have_some(bucket, key))
+    }
+
+    /// How many bytes of this version are in memory.
     #[must_use]
     pub fn cached_bytes(&self, object: &ObjectRef) -> u64 {
         self.cache.cached_bytes(object)

@@ -88,6 +88,7 @@ pub struct Hold {
 #[derive(Clone)]
 pub struct Drafting {
     store: Arc<dyn ObjectStore>,
+    reader: Arc<Reader>,
     uploader: Arc<Uploader>,
     gatherer: Arc<Gatherer>,
     memory: DraftMemory,
@@ -116,6 +117,7 @@ impl Drafting {
     ) -> Self {
         Self {
             store: Arc::clone(multiparts.store()),
+            reader: Arc::clone(reader),
             uploader: Uploader::new(Arc::clone(multiparts), options.uploads_max),
             gatherer: Arc::new(Gatherer::new(Arc::clone(reader), Arc::clone(budget))),
             memory: DraftMemory::new(budget),

@@ -4,6 +4,7 @@ mod attributes;
 mod buckets;
 mod connecting;
 mod directories;
+mod disk_cache;
 mod escapes;
 mod files;
 mod large;

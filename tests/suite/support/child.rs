@@ -93,6 +93,15 @@ impl Child {
         kill_process(self.pid(), Signal::TERM).expect("a child to terminate");
     }
 
+    /// Stops it where it is, until [`Self::resume`].
+    pub(crate) fn pause(&self) {
+        kill_process(self.pid(), Signal::STOP).expect("a child to stop");
+    }
+
+    pub(crate) fn resume(&self) {
+        kill_process(self.pid(), Signal::CONT).expect("a child to go on");
+    }
+
     /// Ends it and all it started, at once.
     pub(crate) fn kill(&mut self) {
         // It may have ended by itself: there is nothing to kill then.

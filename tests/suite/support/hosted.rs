@@ -9,6 +9,7 @@ use pailfs::server::sessions::{Session, Sessions};
 use pailfs::server::{self, ServeOptions, Server};
 use pailfs::store::ObjectStore;
 use pailfs::store::clock::{Clock, SystemClock};
+use pailfs::store::faulty::Faulty;
 use pailfs::store::model::{Model, ModelOptions};
 use pailfs::store::types::Owner;
 
@@ -19,6 +20,8 @@ use crate::support::servers::{Keys, REGION, environment};
 /// A server that ends with the test.
 pub(crate) struct Hosted {
     model: Model,
+    /// What the server asks of the model.
+    asked: Arc<Faulty>,
     clock: Arc<SetClock>,
     sessions: Arc<Sessions>,
     server: Option<Server>,
@@ -55,8 +58,10 @@ impl Hosted {
             sessions: Arc::clone(&sessions),
         };
         let store = Arc::new(model.for_account(ModelOptions::default().owner));
+        let asked = Arc::new(Faulty::new(store));
+        let store = Arc::clone(&asked) as Arc<dyn ObjectStore>;
         let server = block_on(server::start(store, options)).expect("a server");
-        Self { model, clock, sessions, server: Some(server) }
+        Self { model, asked, clock, sessions, server: Some(server) }
     }
 
     pub(crate) fn endpoint(&self) -> String {
@@ -66,6 +71,11 @@ impl Hosted {
     /// The store behind the server, as its own account sees it.
     pub(crate) fn store(&self) -> &dyn ObjectStore {
         &self.model
+    }
+
+    /// Every request that came to the server, as [`Faulty::calls`] has them.
+    pub(crate) fn calls(&self) -> Vec<(&'static str, String)> {
+        self.asked.calls()
     }
 
     /// The same, as somebody else sees it.

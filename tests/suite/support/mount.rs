@@ -150,6 +150,15 @@ impl TestMount {
         self.child.wait(PATIENCE)
     }
 
+    /// Stops the daemon where it is, so that it answers nothing until [`Self::resume`].
+    pub(crate) fn pause(&self) {
+        self.child.pause();
+    }
+
+    pub(crate) fn resume(&self) {
+        self.child.resume();
+    }
+
     /// Ends it at once, as a crash would: the mount stays behind.
     pub(crate) fn kill(&mut self) {
         self.child.kill();

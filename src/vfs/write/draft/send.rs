@@ -178,6 +178,9 @@ impl Draft {
         let leftover = state.sending.take();
         state.extents = Extents::default();
         state.clean = None;
+        if let Some(chunks) = &sent.chunks {
+            self.drafting.reader.keep_written(&object, chunks.clone());
+        }
         let clean = sent.chunks.map(|chunks| clean_copy(&object, chunks));
         let clean = clean.filter(|clean| self.reserve(state, clean.extents.held_bytes()));
         state.become_object(object, clean);

@@ -1,0 +1,202 @@
+//! The keeper: the one thread that writes to the cache on disk and removes from it.
+//!
+//! It begins by finding what is there, since nothing may be added before it is known how much that
+//! is, and then does its jobs in their order. Whatever fails costs the version that it was about its
+//! place in the cache, and is logged once of each kind: nobody waits for any of it.
+
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::sync::mpsc::Receiver;
+
+use bytes::Bytes;
+
+use crate::vfs::budget::Reservation;
+use crate::vfs::cache::disk::Shared;
+use crate::vfs::cache::disk::entry::Entry;
+use crate::vfs::cache::disk::format::{FOLDERS, Name, SUM_BYTES, block_count};
+use crate::vfs::cache::disk::index::{Bounds, VERSIONS_MAX, plan_lacking};
+use crate::vfs::types::ObjectRef;
+
+/// What two files take beside their bytes at most: each its last block of the disk, and the header.
+const OVERHEAD_BYTES: u64 = 12 << 10;
+
+/// What the keeper is to do.
+pub(super) enum Job {
+    Store(Storing),
+    /// A version is of no use any more.
+    Drop(Name),
+    /// A block is not what its checksum says.
+    DropBlock {
+        entry: Arc<Entry>,
+        block: u64,
+        sum: u32,
+    },
+    /// The disk is to know when a version was used.
+    SaveUse(Name),
+}
+
+/// Bytes of a version, to be added from `start` on.
+pub(super) struct Storing {
+    pub(super) object: ObjectRef,
+    pub(super) start: u64,
+    pub(super) chunks: Vec<Bytes>,
+    pub(super) _place: Place,
+    /// Of bytes whose memory is not tied to them.
+    pub(super) _memory: Option<Reservation>,
+}
+
+/// A place for so many bytes in the queue; free when dropped.
+pub(super) struct Place {
+    shared: Arc<Shared>,
+    bytes: u64,
+}
+
+impl Place {
+    /// `None` where the queue is full.
+    pub(super) fn take(shared: &Arc<Shared>, bytes: u64) -> Option<Self> {
+        let add = |queued: u64| Some(queued + bytes).filter(|sum| *sum <= shared.queue_bytes_max);
+        shared.queued_bytes.fetch_update(Ordering::AcqRel, Ordering::Acquire, add).ok()?;
+        Some(Self { shared: Arc::clone(shared), bytes })
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.shared.queued_bytes.fetch_sub(self.bytes, Ordering::AcqRel);
+    }
+}
+
+pub(super) struct Keeper {
+    pub(super) shared: Arc<Shared>,
+}
+
+impl Keeper {
+    /// Does jobs until nobody can send any more.
+    pub(super) fn run(self, jobs: &Receiver<Job>) {
+        self.scan();
+        let is_scanned = self.shared.is_scanned.load(Ordering::Acquire);
+        for job in jobs {
+            match job {
+                Job::Store(storing) if is_scanned => self.store(&storing),
+                Job::Store(_) => {}
+                Job::Drop(name) => self.remove(&name),
+                Job::DropBlock { entry, block, sum } => {
+                    self.tell("dropping a block", entry.drop_block(block, sum));
+                }
+                Job::SaveUse(name) => self.save_use(&name),
+            }
+        }
+    }
+
+    fn scan(&self) {
+        for folder in 0..FOLDERS {
+            let is_idle = self.shared.queued_bytes.load(Ordering::Acquire) == 0;
+            if is_idle && self.shared.is_ending.load(Ordering::Acquire) {
+                return;
+            }
+            // There are 256 of them.
+            let found = self.shared.directory.find(folder as u8);
+            let Some(found) = self.tell("listing", found) else { continue };
+            let mut state = self.shared.state();
+            for version in found.versions {
+                state.index.add_found(version.name, version.bytes, version.used_at);
+            }
+            drop(state);
+            for stray in found.strays {
+                self.tell("removing", std::fs::remove_file(stray));
+            }
+        }
+        self.shared.is_scanned.store(true, Ordering::Release);
+        self.make_room(None, 0);
+    }
+
+    fn store(&self, storing: &Storing) {
+        let name = Name::of(&storing.object);
+        if self.tell("writing", self.try_store(&name, storing)).is_none() {
+            self.remove(&name);
+        }
+    }
+
+    fn try_store(&self, name: &Name, storing: &Storing) -> io::Result<()> {
+        let Storing { object, start, chunks, .. } = storing;
+        let length: u64 = chunks.iter().map(|chunk| chunk.len() as u64).sum();
+        let is_new = !self.shared.state().index.contains(name);
+        // Of a new file of checksums nothing but what is written takes room, whatever its length.
+        let overhead = if is_new { OVERHEAD_BYTES } else { block_count(length) * SUM_BYTES };
+        let bytes = length + overhead;
+        let bytes_max = self.shared.bytes_max;
+        if !self.shared.state().index.admits(name, object.size, bytes, bytes_max)
+            || !self.make_room(Some(name), bytes)
+        {
+            return Ok(());
+        }
+        let entry = match self.shared.entry(name, object)? {
+            Some(entry) => entry,
+            None => self.create(name, object)?,
+        };
+        entry.write(*start, chunks)?;
+        let bytes = entry.disk_bytes()?;
+        self.shared.state().index.put(*name, bytes, self.shared.clock.wall());
+        // The disk may have taken more than was to be expected.
+        self.make_room(Some(name), 0);
+        Ok(())
+    }
+
+    fn create(&self, name: &Name, object: &ObjectRef) -> io::Result<Arc<Entry>> {
+        self.remove(name);
+        self.shared.directory.make_folder(name)?;
+        let entry = Arc::new(Entry::create(&self.shared.directory.paths(name), object)?);
+        let replaced = self.shared.state().open.push(*name, Arc::clone(&entry));
+        drop(replaced);
+        Ok(entry)
+    }
+
+    /// Removes what must go for `bytes` more of a version. False where that is not enough.
+    fn make_room(&self, name: Option<&Name>, bytes: u64) -> bool {
+        let Some(lacking) = self.lacking(bytes) else { return false };
+        let bytes_max = self.shared.bytes_max;
+        let bounds = Bounds { bytes_max, versions_max: VERSIONS_MAX, lacking_bytes: lacking };
+        let victims = self.shared.state().index.plan_eviction(name, bytes, &bounds);
+        if victims.is_empty() && lacking == 0 {
+            return self.shared.state().index.bytes() + bytes <= bytes_max;
+        }
+        for victim in victims {
+            self.remove(&victim);
+        }
+        let is_roomy = self.shared.state().index.bytes() + bytes <= bytes_max;
+        let lacking = self.lacking(bytes);
+        if lacking.is_some_and(|lacking| lacking > 0) {
+            let error = io::Error::new(io::ErrorKind::StorageFull, "the disk is nearly full");
+            self.tell("writing", Err::<(), _>(error));
+        }
+        is_roomy && lacking == Some(0)
+    }
+
+    /// How many bytes the disk lacks to stay as free as it should when `bytes` are added.
+    fn lacking(&self, bytes: u64) -> Option<u64> {
+        let (free, total) = self.tell("asking for free space", self.shared.directory.space())?;
+        Some(plan_lacking(free, total, bytes))
+    }
+
+    fn remove(&self, name: &Name) {
+        let mut state = self.shared.state();
+        state.index.remove(name);
+        let open = state.open.pop(name);
+        drop(state);
+        drop(open);
+        self.tell("removing", Entry::remove(&self.shared.directory.paths(name)));
+    }
+
+    fn save_use(&self, name: &Name) {
+        if self.shared.state().index.contains(name) {
+            let now = self.shared.clock.wall();
+            let saved = Entry::save_use(&self.shared.directory.paths(name), now);
+            self.tell("noting a use", saved);
+        }
+    }
+
+    fn tell<T>(&self, doing: &'static str, outcome: io::Result<T>) -> Option<T> {
+        outcome.map_err(|error| self.shared.tell(doing, &error)).ok()
+    }
+}
