@@ -63,6 +63,8 @@ pub struct Vfs {
     multiparts: Arc<Multiparts>,
     ending: AtomicBool,
     kernel: OnceLock<Arc<dyn KernelCache>>,
+    /// No listing has contradicted S3's order so far.
+    lists_in_order: AtomicBool,
 }
 
 /// What the kernel remembers of a mount by itself.
@@ -130,6 +132,7 @@ impl Vfs {
             multiparts,
             ending: AtomicBool::new(false),
             kernel: OnceLock::new(),
+            lists_in_order: AtomicBool::new(true),
             store,
             options,
             clock,

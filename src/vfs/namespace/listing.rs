@@ -6,6 +6,9 @@
 //!
 //! Everything here is pure. Asking for pages is `ops::dir`'s business.
 
+pub mod course;
+pub mod space;
+
 use std::collections::HashSet;
 use std::sync::Arc;
 
