@@ -31,6 +31,7 @@ use crate::vfs::error::{VfsError, VfsResult};
 use crate::vfs::journal::Journal;
 use crate::vfs::namespace::inode::{Inodes, Location};
 use crate::vfs::namespace::names::DirPrefix;
+use crate::vfs::ops::dir::walk::Walks;
 use crate::vfs::ops::handles::Handles;
 use crate::vfs::ops::moves::Moves;
 use crate::vfs::options::Options;
@@ -65,6 +66,7 @@ pub struct Vfs {
     kernel: OnceLock<Arc<dyn KernelCache>>,
     /// No listing has contradicted S3's order so far.
     lists_in_order: AtomicBool,
+    walks: Walks,
 }
 
 /// What the kernel remembers of a mount by itself.
@@ -133,6 +135,7 @@ impl Vfs {
             ending: AtomicBool::new(false),
             kernel: OnceLock::new(),
             lists_in_order: AtomicBool::new(true),
+            walks: Walks::default(),
             store,
             options,
             clock,

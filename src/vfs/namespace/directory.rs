@@ -244,6 +244,15 @@ fn still_asked(now: Known, before: &Known) -> Known {
     }
 }
 
+/// Whether both are of the same thing with the same bytes.
+fn is_same(now: &Known, before: &Known) -> bool {
+    match (now, before) {
+        (Known::File(now), Known::File(before)) => now.etag == before.etag,
+        (Known::Directory(_), Known::Directory(_)) => true,
+        (Known::Absent | Known::File(_) | Known::Directory(_), _) => false,
+    }
+}
+
 impl Names {
     /// What is known of `name` and for how long it may be believed; `None`: ask S3.
     #[must_use]
@@ -277,11 +286,14 @@ impl Names {
         if !self.by_name.contains_key(name) {
             self.make_room();
         }
-        let known = match self.by_name.get(name) {
+        let before = self.by_name.get(name);
+        let is_listed =
+            before.is_some_and(|child| child.is_listed && is_same(&known, &child.known));
+        let known = match before {
             Some(child) => still_asked(known, &child.known),
             None => known,
         };
-        let child = Child { known, asked_at: Some(asked_at), pinned: false, is_listed: false };
+        let child = Child { known, asked_at: Some(asked_at), pinned: false, is_listed };
         self.by_name.insert(Arc::clone(name), child);
     }
 

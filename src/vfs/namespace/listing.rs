@@ -8,6 +8,7 @@
 
 pub mod course;
 pub mod space;
+pub mod walk;
 
 use std::collections::HashSet;
 use std::sync::Arc;

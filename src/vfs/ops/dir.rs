@@ -6,6 +6,7 @@
 
 pub mod ahead;
 pub mod pages;
+pub mod walk;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -171,6 +172,11 @@ impl Vfs {
                 cursor.source = Source::Ended;
             }
             Location::Directory { bucket, prefix } => {
+                if let Some(items) = self.walked(directory, &bucket, &prefix).await {
+                    cursor.items.extend(items);
+                    cursor.source = Source::Ended;
+                    return Ok(());
+                }
                 let pages = self.begin_pages(directory, bucket, prefix);
                 cursor.source = Source::Pages(Box::new(pages));
             }

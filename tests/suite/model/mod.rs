@@ -7,6 +7,7 @@
 mod attributes;
 mod client;
 mod faults;
+mod listings;
 mod open;
 mod removals;
 mod steps;

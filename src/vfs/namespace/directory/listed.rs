@@ -64,6 +64,12 @@ impl Names {
         }
     }
 
+    /// Whether it knows anything that no listing told.
+    #[must_use]
+    pub fn has_own_words(&self) -> bool {
+        self.upheavals > 0 || self.by_name.values().any(|child| !child.is_listed)
+    }
+
     /// Makes room for one name more, first of all by forgetting what listings told.
     pub(super) fn make_room(&mut self) {
         if self.by_name.len() < NAMES_MAX {

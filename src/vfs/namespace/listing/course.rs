@@ -103,6 +103,7 @@ enum Order {
 
 #[derive(Debug)]
 struct Fallback {
+    after: Option<String>,
     continuation: Option<String>,
     told: HashSet<u64>,
 }
@@ -136,6 +137,13 @@ impl Course {
             good_requests: 0,
             carried: BTreeMap::new(),
         }
+    }
+
+    /// The same, of names behind `after`.
+    #[must_use]
+    pub fn starting(self, after: &str) -> Self {
+        let first = Stretch::new(0, Some(after.to_owned()), None);
+        Self { stretches: VecDeque::from([first]), ..self }
     }
 
     /// Whether nothing has contradicted S3's order.
@@ -297,8 +305,8 @@ impl Course {
             return;
         }
         if matches!(self.order, Order::Whole { .. }) {
-            let continuation = open.continuation.clone();
-            self.order = Order::Split(Fallback { continuation, told: HashSet::new() });
+            let (after, continuation) = (open.after.clone(), open.continuation.clone());
+            self.order = Order::Split(Fallback { after, continuation, told: HashSet::new() });
         }
         let index = self.stretches.len() - 1;
         for bound in bounds {
@@ -356,9 +364,9 @@ impl Course {
         self.probing = None;
         match std::mem::replace(&mut self.order, Order::Broken) {
             Order::Whole { .. } => self.order = Order::Whole { may_split: false },
-            Order::Split(Fallback { continuation, told }) => {
+            Order::Split(Fallback { after, continuation, told }) => {
                 self.order = Order::Resumed { told };
-                self.resume(continuation);
+                self.resume(after, continuation);
             }
             Order::Resumed { told } => self.order = Order::Resumed { told },
             Order::Trusted | Order::Broken => {}
@@ -366,8 +374,8 @@ impl Course {
     }
 
     /// Goes back to where the listing was split.
-    fn resume(&mut self, continuation: Option<String>) {
-        let mut whole = Stretch::new(self.next_id, None, None);
+    fn resume(&mut self, after: Option<String>, continuation: Option<String>) {
+        let mut whole = Stretch::new(self.next_id, after, None);
         self.next_id += 1;
         whole.continuation = continuation;
         if let Some(front) = self.stretches.front_mut() {

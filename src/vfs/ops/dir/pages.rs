@@ -6,6 +6,7 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use tokio::task::JoinSet;
 
@@ -15,7 +16,7 @@ use crate::store::types::{ListObjects, ObjectPage};
 use crate::vfs::Vfs;
 use crate::vfs::error::{VfsError, VfsResult};
 use crate::vfs::namespace::directory::listed::Stamp;
-use crate::vfs::namespace::directory::{Begun, Known};
+use crate::vfs::namespace::directory::{Begun, Known, Marker};
 use crate::vfs::namespace::inode::{Inode, Location};
 use crate::vfs::namespace::listing::course::{Course, Request, Taken};
 use crate::vfs::namespace::listing::{Assembly, Item};
@@ -48,12 +49,18 @@ pub(super) struct Pages {
     prefix: DirPrefix,
     requests: Requests,
     assembly: Assembly,
-    begun: Begun,
+    telling: Telling,
     /// When the page before was asked for: some of its objects are told with the next.
     before: Option<Stamp>,
+}
+
+/// What a listing is to say of names that are only here so far.
+pub(super) struct Telling {
+    begun: Begun,
     /// Names that were being written here when the listing began, as far as it has not told
     /// them.
     pinned: HashSet<Arc<str>>,
+    names: usize,
 }
 
 impl Requests {
@@ -154,25 +161,26 @@ impl Vfs {
         bucket: Arc<str>,
         prefix: DirPrefix,
     ) -> Pages {
-        let names = directory.names();
-        let pinned = names.pinned().into_iter().map(|(name, _)| name).collect();
-        let begun = names.begin_listing(self.now());
+        let telling = Telling::new(directory, self.now());
         let scope = Scope {
             bucket: Arc::clone(&bucket),
             prefix: Arc::from(prefix.as_str()),
             delimiter: Some("/"),
         };
-        let may_split = self.lists_in_order.load(Ordering::Relaxed);
-        let course = Course::new(prefix.as_str(), may_split);
+        let course = Course::new(prefix.as_str(), self.lists_in_order());
         Pages {
             bucket,
             requests: Requests::new(scope, course),
             assembly: Assembly::new(prefix.clone()),
             prefix,
-            begun,
+            telling,
             before: None,
-            pinned,
         }
+    }
+
+    /// Whether no listing has contradicted S3's order so far.
+    pub(super) fn lists_in_order(&self) -> bool {
+        self.lists_in_order.load(Ordering::Relaxed)
     }
 
     /// The next page, learnt, as names that are there for this mount.
@@ -194,26 +202,14 @@ impl Vfs {
         let told = self.without_asking(pages.assembly.page(taken.page));
         let asked = pages.before.map_or(taken.asked, |before| before.older(taken.asked));
         pages.before = Some(taken.asked);
-        let mut items = learn_page(directory, pages, told, asked);
+        let mut items = pages.telling.learn(directory, told, asked);
         items = self.settle(directory, items).await;
         if is_last {
-            items.extend(end_listing(directory, pages));
+            items.extend(pages.telling.end(directory, pages.assembly.marker()));
+            self.note_listed(directory, pages.telling.names);
         }
         Ok((items, is_last))
     }
-}
-
-fn learn_page(directory: &Inode, pages: &mut Pages, told: Vec<Item>, asked: Stamp) -> Vec<Item> {
-    let mut names = directory.names();
-    let mut items = Vec::with_capacity(told.len());
-    for (name, known) in told {
-        let now_known = names.learn_listed(&name, known, asked);
-        pages.pinned.remove(&name);
-        if now_known != Known::Absent {
-            items.push((name, now_known));
-        }
-    }
-    items
 }
 
 /// Why a directory can't be read.
@@ -224,15 +220,45 @@ fn unlistable(error: StoreError) -> VfsError {
     if error.is_of_bucket() { VfsError::BucketGone(error) } else { error.into() }
 }
 
-/// The listing has told all: what it did not tell are names that are only here so far.
-fn end_listing(directory: &Inode, pages: &mut Pages) -> Vec<Item> {
-    let mut names = directory.names();
-    names.listed(pages.begun, pages.assembly.marker());
-    let told_by_us = pages.pinned.drain().filter_map(|name| {
-        let known = names.last_known(&name).cloned()?;
-        (known != Known::Absent).then_some((name, known))
-    });
-    told_by_us.collect()
+impl Telling {
+    fn new(directory: &Inode, now: Duration) -> Self {
+        let names = directory.names();
+        let pinned = names.pinned().into_iter().map(|(name, _)| name).collect();
+        Self { begun: names.begin_listing(now), pinned, names: 0 }
+    }
+
+    /// Of a listing that was asked for at `asked_at`; `None` where what the directory has known
+    /// since may have been forgotten.
+    pub(super) fn since(directory: &Inode, asked_at: Duration) -> Option<Self> {
+        let is_untouched = directory.names().upheavals() == 0;
+        is_untouched.then(|| Self::new(directory, asked_at))
+    }
+
+    /// What is there of names that were listed, by the last word of all.
+    pub(super) fn learn(&mut self, directory: &Inode, told: Vec<Item>, asked: Stamp) -> Vec<Item> {
+        let mut names = directory.names();
+        let mut items = Vec::with_capacity(told.len());
+        for (name, known) in told {
+            let now_known = names.learn_listed(&name, known, asked);
+            self.pinned.remove(&name);
+            if now_known != Known::Absent {
+                items.push((name, now_known));
+            }
+        }
+        self.names += items.len();
+        items
+    }
+
+    /// The listing has told all: what it did not tell are names that are only here so far.
+    pub(super) fn end(&mut self, directory: &Inode, marker: Marker) -> Vec<Item> {
+        let mut names = directory.names();
+        names.listed(self.begun, marker);
+        let told_by_us = self.pinned.drain().filter_map(|name| {
+            let known = names.last_known(&name).cloned()?;
+            (known != Known::Absent).then_some((name, known))
+        });
+        told_by_us.collect()
+    }
 }
 
 impl Pages {
