@@ -20,7 +20,7 @@ use crate::model::steps::Action;
 use crate::model::{BUCKET, TTL, empty_bucket, in_virtual_time};
 
 /// How long each request takes.
-const ROUND_TRIP: Duration = Duration::from_millis(15);
+const ROUND_TRIP: Duration = Duration::from_millis(20);
 
 /// A mount far from its store.
 struct Far {
@@ -98,7 +98,9 @@ impl Far {
 
     /// How many answers were waited for one after the other since then.
     fn round_trips(&self, since: Duration) -> u128 {
-        (self.clock.monotonic() - since).as_millis().div_ceil(ROUND_TRIP.as_millis())
+        // Sleeps are rounded up to whole milliseconds.
+        let elapsed = (self.clock.monotonic() - since).as_millis();
+        (elapsed + ROUND_TRIP.as_millis() / 2) / ROUND_TRIP.as_millis()
     }
 
     fn lists(&self) -> usize {
