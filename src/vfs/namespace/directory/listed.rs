@@ -137,7 +137,8 @@ impl Names {
         for (name, child) in names {
             let is_older = child.asked_at.is_some_and(|before| before < asked.at);
             let is_told = told.contains(name) || is_escape(name) || !is_covered(name);
-            if is_older && !is_told && !child.pinned {
+            // Who made a name that was absent sees it as soon as without this.
+            if is_older && !is_told && !child.pinned && child.known != Known::Absent {
                 *child = absent_since(asked.at);
             }
         }

@@ -6,6 +6,7 @@ use std::sync::atomic::Ordering;
 
 use crate::store::types::{ListObjects, ObjectPage};
 use crate::vfs::Vfs;
+use crate::vfs::namespace::directory::Known;
 use crate::vfs::namespace::inode::{Inode, Location};
 use crate::vfs::namespace::listing::Assembly;
 use crate::vfs::ops::lookup::Meaning;
@@ -41,12 +42,13 @@ impl Vfs {
         }
     }
 
-    /// Whether so many names of a directory that were known before were asked for one by one
+    /// Whether so many names of a directory that were there before were asked for one by one
     /// lately that [`Vfs::list_ahead`] is the better question. To be called once for each name
     /// that is to be asked for, before it is.
     pub(crate) fn is_walked(&self, directory: &Inode, name: &str) -> bool {
         let mut names = directory.names();
-        names.last_known(name).is_some() && names.note_ask(self.now())
+        let was_there = names.last_known(name).is_some_and(|known| *known != Known::Absent);
+        was_there && names.note_ask(self.now())
     }
 }
 
