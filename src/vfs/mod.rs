@@ -36,6 +36,7 @@ use crate::vfs::error::{VfsError, VfsResult};
 use crate::vfs::journal::Journal;
 use crate::vfs::namespace::inode::{Inodes, Location};
 use crate::vfs::namespace::names::DirPrefix;
+use crate::vfs::ops::dir::walk::Walks;
 use crate::vfs::ops::handles::Handles;
 use crate::vfs::ops::moves::Moves;
 use crate::vfs::options::Options;
@@ -69,6 +70,9 @@ pub struct Vfs {
     multiparts: Arc<Multiparts>,
     ending: AtomicBool,
     kernel: OnceLock<Arc<dyn KernelCache>>,
+    /// No listing has contradicted S3's order so far.
+    lists_in_order: AtomicBool,
+    walks: Walks,
 }
 
 /// What the kernel remembers of a mount by itself.
@@ -150,6 +154,8 @@ impl Vfs {
             multiparts,
             ending: AtomicBool::new(false),
             kernel: OnceLock::new(),
+            lists_in_order: AtomicBool::new(true),
+            walks: Walks::default(),
             store,
             options,
             clock,

@@ -7,17 +7,21 @@
 //!
 //! [`Clock::monotonic`]: crate::store::clock::Clock::monotonic
 
+pub mod asks;
+pub mod listed;
+
 use std::collections::{BTreeMap, HashSet};
 use std::ops::Bound;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use crate::store::types::ETag;
+use crate::vfs::namespace::directory::asks::Asks;
 use crate::vfs::namespace::posix::Posix;
 use crate::vfs::types::Kind;
 
 /// A directory with more names than this is listed anew each time it is read, so that what is
-/// remembered of it stays in bounds: about 200 bytes a name.
+/// remembered of it stays in bounds: about 300 bytes a name.
 pub const NAMES_MAX: usize = 50_000;
 
 /// The attributes of at most so many names are asked for at once, ahead of a program that wants
@@ -150,6 +154,8 @@ pub struct Child {
     /// `None`: in doubt, to be asked for.
     asked_at: Option<Duration>,
     pinned: bool,
+    /// A listing told it, and would tell it again.
+    is_listed: bool,
 }
 
 impl Child {
@@ -203,7 +209,10 @@ pub struct Names {
     marker: Marker,
     /// How often what S3 said was forgotten: a listing under way then no longer tells all.
     forgotten: u64,
+    /// How often something that this mount knew better than S3 was forgotten or came in doubt.
+    upheavals: u64,
     asking: Asking,
+    asks: Asks,
 }
 
 /// A listing under way, from [`Names::begin_listing`].
@@ -232,6 +241,15 @@ fn still_asked(now: Known, before: &Known) -> Known {
             Known::File(Facts { posix: before.posix.clone(), ..facts })
         }
         (now, _) => now,
+    }
+}
+
+/// Whether both are of the same thing with the same bytes.
+fn is_same(now: &Known, before: &Known) -> bool {
+    match (now, before) {
+        (Known::File(now), Known::File(before)) => now.etag == before.etag,
+        (Known::Directory(_), Known::Directory(_)) => true,
+        (Known::Absent | Known::File(_) | Known::Directory(_), _) => false,
     }
 }
 
@@ -265,35 +283,40 @@ impl Names {
         {
             return;
         }
-        if self.by_name.len() >= NAMES_MAX && !self.by_name.contains_key(name) {
-            self.forget_unpinned();
+        if !self.by_name.contains_key(name) {
+            self.make_room();
         }
-        let known = match self.by_name.get(name) {
+        let before = self.by_name.get(name);
+        let is_listed =
+            before.is_some_and(|child| child.is_listed && is_same(&known, &child.known));
+        let known = match before {
             Some(child) => still_asked(known, &child.known),
             None => known,
         };
-        let child = Child { known, asked_at: Some(asked_at), pinned: false };
+        let child = Child { known, asked_at: Some(asked_at), pinned: false, is_listed };
         self.by_name.insert(Arc::clone(name), child);
     }
 
     /// From now on `name` is what this mount says it is.
     pub fn pin(&mut self, name: &Arc<str>, known: Known, now: Duration) {
-        let child = Child { known, asked_at: Some(now), pinned: true };
+        let child = Child { known, asked_at: Some(now), pinned: true, is_listed: false };
         self.by_name.insert(Arc::clone(name), child);
     }
 
     /// S3's word counts again for `name`; `known` is what it acknowledged at `asked_at`, or where
     /// that is `None` what it said some time ago.
     pub fn unpin(&mut self, name: &Arc<str>, known: Known, asked_at: Option<Duration>) {
-        let child = Child { known, asked_at, pinned: false };
+        let child = Child { known, asked_at, pinned: false, is_listed: false };
         self.by_name.insert(Arc::clone(name), child);
     }
 
     /// What is remembered of `name` may be wrong: S3 is asked the next time.
     pub fn doubt(&mut self, name: &Arc<str>) {
-        let absent = Child { known: Known::Absent, asked_at: None, pinned: false };
+        let absent =
+            Child { known: Known::Absent, asked_at: None, pinned: false, is_listed: false };
         let child = self.by_name.entry(Arc::clone(name)).or_insert(absent);
         child.asked_at = None;
+        self.upheavals += 1;
     }
 
     /// As [`Self::doubt`], and what was asked of its attributes counts no more. A pinned name is
@@ -301,12 +324,14 @@ impl Names {
     pub fn distrust(&mut self, name: &str) {
         if let Some(child) = self.by_name.get_mut(name).filter(|child| !child.pinned) {
             child.distrust();
+            self.upheavals += 1;
         }
     }
 
     /// As [`Self::distrust`], of all names, and of there being no others.
     pub fn distrust_all(&mut self) {
         self.forgotten += 1;
+        self.upheavals += 1;
         self.listed_at = None;
         self.marker = Marker::Unknown;
         self.by_name.values_mut().filter(|child| !child.pinned).for_each(Child::distrust);
@@ -319,30 +344,6 @@ impl Names {
         absent.map(|(name, _)| Arc::clone(name)).collect()
     }
 
-    /// A listing is about to be asked for.
-    #[must_use]
-    pub fn begin_listing(&self, now: Duration) -> Begun {
-        Begun { asked_at: now, forgotten: self.forgotten }
-    }
-
-    /// All names were told by a listing, and each was learnt: whatever is remembered from before
-    /// it began and wasn't told is gone.
-    pub fn listed(&mut self, begun: Begun, marker: Marker) {
-        let is_older = self.listed_at.is_some_and(|before| before > begun.asked_at);
-        if is_older || self.forgotten != begun.forgotten {
-            return;
-        }
-        self.by_name.retain(|_, child| child.pinned || child.asked_at >= Some(begun.asked_at));
-        self.listed_at = Some(begun.asked_at);
-        self.marker = marker;
-    }
-
-    /// The directory was made by this mount just now: its marker is there and nothing else.
-    pub fn made(&mut self, now: Duration) {
-        let begun = self.begin_listing(now);
-        self.listed(begun, Marker::Present);
-    }
-
     /// Whether the marker is known to be there.
     #[must_use]
     pub fn has_marker(&self) -> bool {
@@ -352,14 +353,6 @@ impl Names {
     /// The marker is there.
     pub fn marked(&mut self) {
         self.marker = Marker::Present;
-    }
-
-    /// All names, where a listing is recent enough to have them all.
-    #[must_use]
-    pub fn all(&self, now: Duration, ttl: Duration) -> Option<Vec<(Arc<str>, Known)>> {
-        freshness(self.listed_at?, now, ttl)?;
-        let present = self.by_name.iter().filter(|(_, child)| child.known != Known::Absent);
-        Some(present.map(|(name, child)| (Arc::clone(name), child.known.clone())).collect())
     }
 
     /// Names that are here only in this mount so far.
@@ -445,6 +438,7 @@ impl Names {
         self.listed_at = None;
         self.marker = Marker::Unknown;
         self.forgotten += 1;
+        self.upheavals += 1;
     }
 }
 

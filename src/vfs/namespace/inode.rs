@@ -7,6 +7,7 @@
 //! the table here, then one inode's place. None is held across an await.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
@@ -207,6 +208,7 @@ impl Inode {
 /// Every inode of the mount.
 pub struct Inodes {
     table: Mutex<Table>,
+    losses: AtomicU64,
 }
 
 struct Table {
@@ -229,7 +231,7 @@ impl Inodes {
         let slot = Slot { inode: Inode::new(Ino::ROOT, Kind::Directory, place), lookups: 1 };
         let by_ino = HashMap::from([(Ino::ROOT, slot)]);
         let table = Table { by_ino, by_name: HashMap::new(), next: Ino::ROOT.0 + 1 };
-        Self { table: Mutex::new(table) }
+        Self { table: Mutex::new(table), losses: AtomicU64::new(0) }
     }
 
     pub fn get(&self, ino: Ino) -> VfsResult<Arc<Inode>> {
@@ -296,13 +298,30 @@ impl Inodes {
         if slot.lookups > 0 || ino == Ino::ROOT {
             return;
         }
-        let place = slot.inode.place();
+        let inode = Arc::clone(&slot.inode);
+        let place = inode.place();
         table.by_ino.remove(&ino);
         table.unname(ino, place.parent, &place.name);
+        drop(table);
+        if inode.kind == Kind::Directory && inode.names().has_own_words() {
+            self.note_loss();
+        }
+    }
+
+    /// How often a directory was forgotten that knew something better than S3, or is elsewhere
+    /// than before: what S3 said earlier counts no more where nobody remembers what was done.
+    #[must_use]
+    pub fn losses(&self) -> u64 {
+        self.losses.load(Ordering::Acquire)
+    }
+
+    fn note_loss(&self) {
+        self.losses.fetch_add(1, Ordering::AcqRel);
     }
 
     /// The name is gone; the inode lives on while the kernel knows it.
     pub fn remove(&self, parent: Ino, name: &Arc<str>) -> Option<Arc<Inode>> {
+        self.note_loss();
         let mut table = lock(&self.table);
         let ino = table.by_name.remove(&(parent, Arc::clone(name)))?;
         let inode = Arc::clone(&table.by_ino.get(&ino)?.inode);
@@ -321,6 +340,7 @@ impl Inodes {
 
     /// The inode has another name now; what had that name before is removed.
     pub fn rename(&self, inode: &Inode, parent: Ino, name: &Arc<str>, location: Location) {
+        self.note_loss();
         let mut table = lock(&self.table);
         let before = inode.place();
         table.unname(inode.ino, before.parent, &before.name);
@@ -334,6 +354,7 @@ impl Inodes {
     /// All that is below the one directory is below the other now. Gives back the inodes that are
     /// elsewhere than before, the directory's own among them.
     pub fn relocate(&self, from: &Below, to: &Below) -> Vec<Arc<Inode>> {
+        self.note_loss();
         let table = lock(&self.table);
         let inodes = table.by_ino.values().map(|slot| &slot.inode);
         let moved = inodes.filter(|inode| {

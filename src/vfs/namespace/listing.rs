@@ -6,6 +6,10 @@
 //!
 //! Everything here is pure. Asking for pages is `ops::dir`'s business.
 
+pub mod course;
+pub mod space;
+pub mod walk;
+
 use std::collections::HashSet;
 use std::sync::Arc;
 

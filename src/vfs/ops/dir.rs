@@ -4,21 +4,23 @@
 //! A handle keeps the names it has not handed out yet and a few it has, since the kernel may ask
 //! again for those that did not fit its buffer. Whoever goes back further starts a new listing.
 
-use std::collections::{HashSet, VecDeque};
+pub mod ahead;
+pub mod pages;
+pub mod walk;
+
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::Mutex;
 
-use crate::store::error::StoreError;
-use crate::store::types::ListObjects;
 use crate::vfs::Vfs;
 use crate::vfs::error::{VfsError, VfsResult};
 use crate::vfs::namespace::directory::{Begun, DirectoryFacts, Known, Marker};
 use crate::vfs::namespace::inode::{Inode, Location};
-use crate::vfs::namespace::listing::{Assembly, Item};
-use crate::vfs::namespace::names::DirPrefix;
-use crate::vfs::ops::lookup::{Found, Meaning, meaning};
+use crate::vfs::namespace::listing::Item;
+use crate::vfs::ops::dir::pages::Pages;
+use crate::vfs::ops::lookup::{Found, meaning};
 use crate::vfs::ops::moves::Purpose;
 use crate::vfs::types::{Caller, DirEntry, Entry, Fh, FsStat, Ino, Kind, Listing, Opened, Room};
 
@@ -58,18 +60,6 @@ enum Source {
     NotStarted,
     Pages(Box<Pages>),
     Ended,
-}
-
-/// A listing under way.
-struct Pages {
-    bucket: Arc<str>,
-    prefix: DirPrefix,
-    assembly: Assembly,
-    continuation: Option<String>,
-    begun: Begun,
-    /// Names that were being written here when the listing began, as far as it has not told
-    /// them.
-    pinned: HashSet<Arc<str>>,
 }
 
 impl Vfs {
@@ -175,25 +165,20 @@ impl Vfs {
             cursor.source = Source::Ended;
             return Ok(());
         }
-        let (begun, pinned) = {
-            let names = directory.names();
-            let pinned = names.pinned().into_iter().map(|(name, _)| name).collect();
-            (names.begin_listing(self.now()), pinned)
-        };
         match location {
             Location::Account => {
+                let begun = directory.names().begin_listing(self.now());
                 cursor.items.extend(self.list_buckets(directory, begun).await?);
                 cursor.source = Source::Ended;
             }
             Location::Directory { bucket, prefix } => {
-                cursor.source = Source::Pages(Box::new(Pages {
-                    bucket,
-                    assembly: Assembly::new(prefix.clone()),
-                    prefix,
-                    continuation: None,
-                    begun,
-                    pinned,
-                }));
+                if let Some(items) = self.walked(directory, &bucket, &prefix).await {
+                    cursor.items.extend(items);
+                    cursor.source = Source::Ended;
+                    return Ok(());
+                }
+                let pages = self.begin_pages(directory, bucket, prefix);
+                cursor.source = Source::Pages(Box::new(pages));
             }
             Location::File { .. } => return Err(VfsError::NotDirectory),
         }
@@ -214,73 +199,6 @@ impl Vfs {
         }
         names.listed(begun, Marker::Absent);
         Ok(items)
-    }
-
-    /// The next page, learnt, as names that are there for this mount.
-    async fn page(&self, directory: &Inode, pages: &mut Pages) -> VfsResult<(Vec<Item>, bool)> {
-        if !pages.are_of(directory) {
-            return Err(VfsError::Stale);
-        }
-        let asked_at = self.now();
-        let options = ListObjects {
-            prefix: pages.prefix.as_str().to_owned(),
-            delimiter: Some("/".to_owned()),
-            continuation: pages.continuation.clone(),
-            ..ListObjects::default()
-        };
-        let page = self.store.list_objects(&pages.bucket, options).await.map_err(unlistable)?;
-        pages.continuation = page.next.clone();
-        let is_last = page.next.is_none();
-        let told = self.without_asking(pages.assembly.page(page));
-        let mut items = self.learn_page(directory, pages, told, asked_at);
-        items = self.settle(directory, items).await;
-        if is_last {
-            items.extend(end_listing(directory, pages));
-        }
-        Ok((items, is_last))
-    }
-
-    /// Learns what is behind a name that is to be asked for anew, and the name itself: one request
-    /// for a thousand names where a program wants one after the other. What fails here is met by
-    /// whoever asks for the name alone.
-    pub(crate) async fn list_ahead(&self, directory: &Inode, named: &Meaning) {
-        let Location::Directory { prefix, .. } = directory.place().location else { return };
-        let Some((bucket, key)) = named.file().filter(|_| !self.ttl().is_zero()) else { return };
-        let asked_at = self.now();
-        let options = ListObjects {
-            prefix: prefix.as_str().to_owned(),
-            delimiter: Some("/".to_owned()),
-            start_after: just_before(&key).map(str::to_owned),
-            ..ListObjects::default()
-        };
-        let Ok(page) = self.store.list_objects(&bucket, options).await else { return };
-        let told = self.without_asking(Assembly::new(prefix).page(page));
-        let mut names = directory.names();
-        for (name, known) in told {
-            if names.find(&name, asked_at, self.ttl()).is_none() {
-                names.learn(&name, known, asked_at);
-            }
-        }
-    }
-
-    fn learn_page(
-        &self,
-        directory: &Inode,
-        pages: &mut Pages,
-        told: Vec<Item>,
-        asked_at: Duration,
-    ) -> Vec<Item> {
-        let mut names = directory.names();
-        let mut items = Vec::with_capacity(told.len());
-        for (name, known) in told {
-            names.learn(&name, known.clone(), asked_at);
-            let now_known = names.last_known(&name).cloned().unwrap_or(known);
-            pages.pinned.remove(&name);
-            if now_known != Known::Absent {
-                items.push((name, now_known));
-            }
-        }
-        items
     }
 
     fn tell(
@@ -325,37 +243,6 @@ impl Vfs {
     }
 }
 
-/// Why a directory can't be read.
-///
-/// C libraries take `ENOENT` there for the end of a directory that was removed: a bucket that is
-/// gone would look empty, and whoever compares with it would delete what it had.
-fn unlistable(error: StoreError) -> VfsError {
-    if error.is_of_bucket() { VfsError::BucketGone(error) } else { error.into() }
-}
-
-/// The listing has told all: what it did not tell are names that are only here so far.
-fn end_listing(directory: &Inode, pages: &mut Pages) -> Vec<Item> {
-    let mut names = directory.names();
-    names.listed(pages.begun, pages.assembly.marker());
-    let told_by_us = pages.pinned.drain().filter_map(|name| {
-        let known = names.last_known(&name).cloned()?;
-        (known != Known::Absent).then_some((name, known))
-    });
-    told_by_us.collect()
-}
-
-impl Pages {
-    /// Not those of a directory that was renamed since the listing began.
-    fn are_of(&self, directory: &Inode) -> bool {
-        match directory.place().location {
-            Location::Directory { bucket, prefix } => {
-                (bucket, prefix) == (self.bucket.clone(), self.prefix.clone())
-            }
-            Location::Account | Location::File { .. } => false,
-        }
-    }
-}
-
 impl Cursor {
     /// Forgets names that nobody will ask for again.
     fn trim(&mut self, position: u64) {
@@ -364,12 +251,6 @@ impl Cursor {
         self.items.drain(..superfluous);
         self.first += superfluous as u64;
     }
-}
-
-/// A key that comes shortly before this in S3's order; `None`: the start.
-fn just_before(key: &str) -> Option<&str> {
-    let (last, _) = key.char_indices().next_back()?;
-    Some(&key[..last]).filter(|before| !before.is_empty())
 }
 
 fn tell_dots(

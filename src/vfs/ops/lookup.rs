@@ -92,7 +92,8 @@ impl Vfs {
         let name = std::str::from_utf8(name).map_err(|_| VfsError::NameNotUtf8)?;
         let name: Arc<str> = Arc::from(name);
         let mut remembered = self.remembered(directory, &name, &named);
-        if remembered.is_none() && self.is_being_emptied(directory) {
+        let goes_on = || self.is_being_emptied(directory) || self.is_walked(directory, &name);
+        if remembered.is_none() && goes_on() {
             self.list_ahead(directory, &named).await;
             remembered = self.remembered(directory, &name, &named);
         }

@@ -7,6 +7,7 @@
 mod attributes;
 mod client;
 mod faults;
+mod listings;
 mod looking;
 mod open;
 mod removals;

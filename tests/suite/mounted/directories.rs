@@ -1,10 +1,18 @@
 //! Directories: prefixes, markers, and thousands of names.
 
+use std::collections::BTreeSet;
 use std::fs;
+use std::time::Duration;
 
+use bytes::Bytes;
+use pailfs::store::types::{CreateBucket, Payload, WriteOptions};
 use rustix::io::Errno;
 
 use crate::mounted::{check_errno, mounted};
+use crate::support::hosted::Hosted;
+use crate::support::mount::TestMount;
+use crate::support::runtime::block_on;
+use crate::support::wait::until;
 
 #[test]
 fn mkdir_writes_a_marker() {
@@ -109,4 +117,61 @@ fn names_between_a_directory_and_its_contents_do_not_part_them() {
     }
     assert_eq!(mount.names(""), ["a", "a-b", "a.b", "a0"]);
     assert_eq!(mount.names("a"), ["1", "2"]);
+}
+
+/// A bucket of so many empty objects, and a mount of it that asks nothing of each.
+fn mounted_with(keys: impl Iterator<Item = String>) -> (Hosted, TestMount) {
+    let site = Hosted::start();
+    block_on(async {
+        let created = site.store().create_bucket("many", CreateBucket::default()).await;
+        created.expect("a new bucket");
+        for key in keys {
+            let options = WriteOptions::default();
+            let put = site.store().put_object("many", &key, Payload::from(Bytes::new()), options);
+            put.await.expect("the store takes it");
+        }
+    });
+    let mount = site.mount("many", &["--posix-dialect", "none"]);
+    (site, mount)
+}
+
+#[test]
+fn a_hundred_thousand_names_are_listed_once_each() {
+    let (_site, mount) = mounted_with((0..100_000).map(|n| format!("flat/file-{n:06}.txt")));
+    let counted = mount.shell("ls -f flat | sort | uniq -c | awk '{ print $1 }' | sort | uniq -c");
+    assert_eq!(
+        counted.ok().split_whitespace().collect::<Vec<_>>(),
+        ["100002", "1"],
+        "with . and .."
+    );
+    assert_eq!(mount.shell("find flat -type f | sort -u | wc -l").ok(), "100000\n");
+}
+
+#[test]
+fn files_made_and_removed_while_a_large_directory_is_listed_are_right() {
+    let (_site, mount) = mounted_with((0..20_000).map(|n| format!("flat/file-{n:05}")));
+    let mut entries = fs::read_dir(mount.path("flat")).expect("a directory");
+    let first: Vec<_> = entries.by_ref().take(5000).collect();
+    fs::remove_file(mount.path("flat/file-19999")).expect("a removal");
+    fs::write(mount.path("flat/made"), "x").expect("a new file");
+    let name = |entry: std::io::Result<fs::DirEntry>| entry.expect("an entry").file_name();
+    let names: Vec<_> = first.into_iter().chain(entries).map(name).collect();
+    let stayed: BTreeSet<_> =
+        names.iter().filter(|name| *name != "made" && *name != "file-19999").collect();
+    assert_eq!(stayed.len(), 19_999);
+    let again = mount.names("flat");
+    assert_eq!(again.len(), 20_000);
+    assert!(again.contains(&"made".to_owned()) && !again.contains(&"file-19999".to_owned()));
+}
+
+#[test]
+fn a_tree_that_is_walked_shows_what_others_changed() {
+    let keys = (0..2000).map(|n| format!("tree/{:02}/{:02}", n / 100, n % 100));
+    let (site, mount) = mounted_with(keys);
+    let other = site.mount("many", &[]);
+    let count = || mount.shell("find tree -type f | wc -l").ok();
+    assert_eq!(count(), "2000\n");
+    other.shell("echo x > tree/15/added && rm tree/16/00 tree/17/00 && mkdir tree/20").ok();
+    until("the changes are seen", Duration::from_secs(20), || count() == "1999\n");
+    mount.shell("test -d tree/20 && test -e tree/15/added && ! test -e tree/16/00").ok();
 }

@@ -1,0 +1,168 @@
+//! What listings tell of the names in a directory: all of them, or all in a range of keys.
+//!
+//! A page may have been asked for long before it is learnt. What the mount has since done itself
+//! is known better; where that was forgotten or came in doubt in the meantime, the page tells
+//! nothing new. A directory of more names than are remembered is told as it is listed, the names
+//! told last being remembered.
+
+use std::collections::HashSet;
+use std::ops::Bound;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::vfs::namespace::directory::{Begun, Child, Known, Marker, NAMES_MAX, Names, freshness};
+
+/// Of a full table, at most so many names stay that no listing told.
+const UNLISTED_MAX: usize = NAMES_MAX / 2;
+
+/// When a page was asked for, and what had happened to the directory until then.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Stamp {
+    pub at: Duration,
+    /// From [`Names::upheavals`].
+    pub upheavals: u64,
+}
+
+impl Stamp {
+    /// Of what was asked for at both.
+    #[must_use]
+    pub fn older(self, other: Self) -> Self {
+        Self { at: self.at.min(other.at), upheavals: self.upheavals.min(other.upheavals) }
+    }
+}
+
+impl Names {
+    /// How often something that this mount knew better than S3 was forgotten or came in doubt.
+    #[must_use]
+    pub fn upheavals(&self) -> u64 {
+        self.upheavals
+    }
+
+    /// The stamp of what is asked for now.
+    #[must_use]
+    pub fn stamp(&self, now: Duration) -> Stamp {
+        Stamp { at: now, upheavals: self.upheavals }
+    }
+
+    /// As [`Names::learn`], of a name that a listing told. Gives what stands under it by the
+    /// last word of all.
+    pub fn learn_listed(&mut self, name: &Arc<str>, known: Known, asked: Stamp) -> Known {
+        let is_doubted = match self.by_name.get(name) {
+            Some(child) => child.asked_at.is_none() && !child.pinned,
+            None => true,
+        };
+        if is_doubted && asked.upheavals != self.upheavals {
+            return known;
+        }
+        self.learn(name, known.clone(), asked.at);
+        match self.by_name.get_mut(name) {
+            Some(child) => {
+                child.is_listed = !child.pinned && child.asked_at == Some(asked.at);
+                child.known.clone()
+            }
+            None => known,
+        }
+    }
+
+    /// Whether it knows anything that no listing told.
+    #[must_use]
+    pub fn has_own_words(&self) -> bool {
+        self.upheavals > 0 || self.by_name.values().any(|child| !child.is_listed)
+    }
+
+    /// Makes room for one name more, first of all by forgetting what listings told.
+    pub(super) fn make_room(&mut self) {
+        if self.by_name.len() < NAMES_MAX {
+            return;
+        }
+        self.by_name.retain(|_, child| !child.is_listed);
+        self.listed_at = None;
+        self.marker = Marker::Unknown;
+        self.forgotten += 1;
+        if self.by_name.len() > UNLISTED_MAX {
+            self.forget_unpinned();
+        }
+    }
+
+    /// A listing is about to be asked for.
+    #[must_use]
+    pub fn begin_listing(&self, now: Duration) -> Begun {
+        Begun { asked_at: now, forgotten: self.forgotten }
+    }
+
+    /// All names were told by a listing, and each was learnt: whatever is remembered from before
+    /// it began and wasn't told is gone.
+    pub fn listed(&mut self, begun: Begun, marker: Marker) {
+        let is_older = self.listed_at.is_some_and(|before| before > begun.asked_at);
+        if is_older || self.forgotten != begun.forgotten {
+            return;
+        }
+        self.by_name.retain(|_, child| child.pinned || child.asked_at >= Some(begun.asked_at));
+        self.listed_at = Some(begun.asked_at);
+        self.marker = marker;
+    }
+
+    /// The directory was made by this mount just now: its marker is there and nothing else.
+    pub fn made(&mut self, now: Duration) {
+        let begun = self.begin_listing(now);
+        self.listed(begun, Marker::Present);
+    }
+
+    /// All names, where a listing is recent enough to have them all.
+    #[must_use]
+    pub fn all(&self, now: Duration, ttl: Duration) -> Option<Vec<(Arc<str>, Known)>> {
+        freshness(self.listed_at?, now, ttl)?;
+        let present = self.by_name.iter().filter(|(_, child)| child.known != Known::Absent);
+        Some(present.map(|(name, child)| (Arc::clone(name), child.known.clone())).collect())
+    }
+
+    /// A page has told all names from `from` on whose keys, that of an object and that of a
+    /// directory, come no later than `last`, or all if that is `None`: those of them that are
+    /// remembered from before and are not in `told` are gone. `from` is remembered to be absent
+    /// if it was not told, since somebody asked for it.
+    pub fn listed_between(
+        &mut self,
+        from: &Arc<str>,
+        last: Option<&str>,
+        told: &HashSet<Arc<str>>,
+        asked: Stamp,
+    ) {
+        if asked.upheavals != self.upheavals || is_escape(from) {
+            return;
+        }
+        let is_covered = |name: &str| last.is_none_or(|last| *format!("{name}/") <= *last);
+        let from_here = (Bound::Included(&**from), Bound::Unbounded);
+        let names = self.by_name.range_mut::<str, _>(from_here);
+        let names = names.take_while(|(name, _)| last.is_none_or(|last| ***name <= *last));
+        for (name, child) in names {
+            let is_older = child.asked_at.is_some_and(|before| before < asked.at);
+            let is_told = told.contains(name) || is_escape(name) || !is_covered(name);
+            // Who made a name that was absent sees it as soon as without this.
+            if is_older && !is_told && !child.pinned && child.known != Known::Absent {
+                *child = absent_since(asked.at);
+            }
+        }
+        if !self.by_name.contains_key(from) && !told.contains(from) && is_covered(from) {
+            self.make_room();
+            self.by_name.insert(Arc::clone(from), absent_since(asked.at));
+        }
+    }
+
+    /// A name had to be asked for by itself. Whether so many were lately that a page of names is
+    /// the better question.
+    pub fn note_ask(&mut self, now: Duration) -> bool {
+        self.asks.note(now)
+    }
+}
+
+/// Whether a name may stand for a key that is elsewhere in S3's order.
+fn is_escape(name: &str) -> bool {
+    name.starts_with("@s3.")
+}
+
+fn absent_since(asked_at: Duration) -> Child {
+    Child { known: Known::Absent, asked_at: Some(asked_at), pinned: false, is_listed: true }
+}
+
+#[cfg(test)]
+mod tests;

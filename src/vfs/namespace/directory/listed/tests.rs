@@ -1,0 +1,113 @@
+//! Pages learnt late, tables that are full, and ranges that tell what is gone.
+
+use std::mem::size_of;
+use std::time::SystemTime;
+
+use super::*;
+use crate::store::types::ETag;
+use crate::vfs::namespace::directory::{Asked, Facts};
+
+const TTL: Duration = Duration::from_secs(1);
+
+fn at(millis: u64) -> Duration {
+    Duration::from_millis(millis)
+}
+
+fn file(size: u64) -> Known {
+    let last_modified = SystemTime::UNIX_EPOCH;
+    let (etag, posix) = (ETag::new("e"), Asked::NotYet);
+    Known::File(Facts { etag, size, last_modified, posix, is_archived: false })
+}
+
+fn name(text: &str) -> Arc<str> {
+    Arc::from(text)
+}
+
+#[test]
+fn a_page_that_is_learnt_late_does_not_undo_what_happened_since() {
+    let mut names = Names::default();
+    let asked = names.stamp(at(10));
+    names.unpin(&name("removed"), Known::Absent, Some(at(20)));
+    assert_eq!(names.learn_listed(&name("removed"), file(1), asked), Known::Absent);
+    names.doubt(&name("doubted"));
+    assert_eq!(names.learn_listed(&name("doubted"), file(1), asked), file(1));
+    assert_eq!(names.find("doubted", at(30), TTL), None);
+    let asked = names.stamp(at(30));
+    names.learn_listed(&name("doubted"), file(1), asked);
+    assert_eq!(names.find("doubted", at(30), TTL), Some((file(1), TTL)));
+}
+
+#[test]
+fn a_page_from_before_all_was_forgotten_is_told_and_not_remembered() {
+    let mut names = Names::default();
+    let asked = names.stamp(at(10));
+    names.forget_unpinned();
+    assert_eq!(names.learn_listed(&name("a"), file(1), asked), file(1));
+    assert_eq!(names.find("a", at(10), TTL), None);
+}
+
+#[test]
+fn a_listing_of_a_million_names_leaves_own_words_and_few_others() {
+    let mut names = Names::default();
+    names.pin(&name("open"), file(0), at(5));
+    let (begun, asked) = (names.begin_listing(at(10)), names.stamp(at(10)));
+    names.unpin(&name("removed"), Known::Absent, Some(at(20)));
+    for index in 0..1_000_000_u64 {
+        names.learn_listed(&name(&format!("n{index:07}")), file(index), asked);
+        assert!(names.by_name.len() <= NAMES_MAX);
+    }
+    names.listed(begun, Marker::Absent);
+    assert_eq!(names.find("open", at(30), TTL), Some((file(0), TTL)));
+    assert_eq!(names.find("removed", at(30), TTL), Some((Known::Absent, at(990))));
+    assert_eq!(names.find("n0999999", at(30), TTL), Some((file(999_999), at(980))));
+    assert_eq!(names.find("n0000000", at(30), TTL), None, "it was forgotten, not removed");
+    assert_eq!(names.all(at(30), TTL), None);
+}
+
+#[test]
+fn a_name_takes_no_more_memory_than_is_said() {
+    // The entry, its name of 32 bytes and its ETag of 34, each with the two counts of an `Arc`;
+    // nodes of the table are half full at worst.
+    let entry = size_of::<(Arc<str>, Child)>() * 2 + 32 + 34 + 32;
+    assert!(entry <= 400, "{entry} bytes");
+}
+
+/// What is remembered of the names after a page from `from` on.
+fn after_page(told: &[&str], from: &str, last: Option<&str>) -> Vec<String> {
+    let mut names = Names::default();
+    for text in ["a", "b", "b-c", "c", "d", "@s3.file=b"] {
+        names.learn(&name(text), file(1), at(10));
+    }
+    let asked = names.stamp(at(20));
+    let told: HashSet<_> = told.iter().map(|text| name(text)).collect();
+    names.listed_between(&name(from), last, &told, asked);
+    names.absent().iter().map(ToString::to_string).collect()
+}
+
+#[test]
+fn what_a_page_does_not_tell_within_its_range_is_gone() {
+    assert_eq!(after_page(&["c"], "b", Some("c/")), ["b", "b-c"]);
+    assert_eq!(after_page(&["c"], "b", None), ["b", "b-c", "d"]);
+    assert_eq!(after_page(&["b", "b-c", "c", "d"], "b", None), Vec::<String>::new());
+}
+
+#[test]
+fn a_name_whose_directory_would_come_after_the_page_is_not_gone() {
+    assert_eq!(after_page(&["b-c"], "b", Some("b-c")), Vec::<String>::new());
+}
+
+#[test]
+fn a_name_that_was_asked_for_and_is_not_told_is_absent() {
+    assert_eq!(after_page(&["c", "d"], "bb", Some("d")), ["bb"]);
+    assert_eq!(after_page(&["c", "d"], "e", Some("d")), Vec::<String>::new());
+}
+
+#[test]
+fn a_page_from_before_an_upheaval_says_nothing_of_what_is_gone() {
+    let mut names = Names::default();
+    names.learn(&name("a"), file(1), at(10));
+    let asked = names.stamp(at(20));
+    names.doubt(&name("b"));
+    names.listed_between(&name("a"), None, &HashSet::new(), asked);
+    assert_eq!(names.last_known("a"), Some(&file(1)));
+}

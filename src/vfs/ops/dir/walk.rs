@@ -1,0 +1,240 @@
+//! Reading ahead of a program that goes through a tree: one listing of all keys from where it is
+//! on, split into those of the directories that it will want next.
+//!
+//! What is held belongs to a walk and goes with it: when it is too old to be believed, when
+//! something happened in the mount that directories no longer remember, when the program goes
+//! elsewhere, or when other walks come.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+
+use crate::vfs::Vfs;
+use crate::vfs::namespace::directory::listed::Stamp;
+use crate::vfs::namespace::directory::{Known, freshness};
+use crate::vfs::namespace::inode::{Inode, Location};
+use crate::vfs::namespace::listing::course::Course;
+use crate::vfs::namespace::listing::walk::{Complete, NAMES_AHEAD_MAX, Pace, Splitter};
+use crate::vfs::namespace::listing::{Assembly, Item};
+use crate::vfs::namespace::names::{DirPrefix, Shown, name_of_prefix};
+use crate::vfs::ops::dir::pages::{Requests, Scope, Telling};
+
+/// Directories whose subdirectories somebody goes through, at once.
+const WALKS_MAX: usize = 8;
+
+/// Pages read in search of one directory before the program is taken to be elsewhere.
+const PAGES_SEARCHED_MAX: usize = 2;
+
+/// The walks of a mount, the latest last.
+#[derive(Default)]
+pub struct Walks {
+    table: Mutex<VecDeque<Arc<Walk>>>,
+}
+
+struct Walk {
+    bucket: Arc<str>,
+    base: DirPrefix,
+    inode: Weak<Inode>,
+    pace: Mutex<Pace>,
+    reading: tokio::sync::Mutex<Option<Reading>>,
+}
+
+/// What is read ahead.
+struct Reading {
+    requests: Requests,
+    splitter: Splitter,
+    /// By prefix: what was read and not asked for.
+    ready: BTreeMap<String, Complete>,
+    has_ended: bool,
+    /// The directory that was told last: those before it are not read any more.
+    from: String,
+    /// How often directories had lost what they knew when reading began.
+    losses: u64,
+}
+
+impl Walks {
+    /// The walk through the subdirectories of this directory.
+    fn of(&self, bucket: &Arc<str>, inode: &Arc<Inode>, base: &DirPrefix) -> Arc<Walk> {
+        let mut table = self.table.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_it = |walk: &Arc<Walk>| {
+            walk.bucket == *bucket
+                && walk.base == *base
+                && walk.inode.as_ptr() == Arc::as_ptr(inode)
+        };
+        let at = table.iter().position(is_it);
+        let found = at.and_then(|at| table.remove(at));
+        let walk = found.unwrap_or_else(|| Arc::new(Walk::new(bucket, inode, base)));
+        if table.len() >= WALKS_MAX {
+            table.pop_front();
+        }
+        table.push_back(Arc::clone(&walk));
+        walk
+    }
+
+    /// Walks that may have read this directory, the nearest first.
+    fn above(&self, bucket: &Arc<str>, prefix: &DirPrefix) -> Vec<Arc<Walk>> {
+        let table = self.table.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_above = |walk: &&Arc<Walk>| {
+            walk.bucket == *bucket && prefix.as_str().starts_with(walk.base.as_str())
+        };
+        let mut above: Vec<_> = table.iter().filter(is_above).cloned().collect();
+        above.sort_by_key(|walk| std::cmp::Reverse(walk.base.as_str().len()));
+        above
+    }
+}
+
+impl Walk {
+    fn new(bucket: &Arc<str>, inode: &Arc<Inode>, base: &DirPrefix) -> Self {
+        Self {
+            bucket: Arc::clone(bucket),
+            base: base.clone(),
+            inode: Arc::downgrade(inode),
+            pace: Mutex::default(),
+            reading: tokio::sync::Mutex::default(),
+        }
+    }
+
+    fn begins(&self, prefix: &DirPrefix) -> bool {
+        let mut pace = self.pace.lock().unwrap_or_else(PoisonError::into_inner);
+        pace.begins(prefix.as_str())
+    }
+}
+
+impl Vfs {
+    /// The names of a directory, as far as they were or can be read ahead of the program.
+    pub(super) async fn walked(
+        &self,
+        directory: &Inode,
+        bucket: &Arc<str>,
+        prefix: &DirPrefix,
+    ) -> Option<Vec<Item>> {
+        if self.ttl().is_zero() || prefix.marker_key().is_none() {
+            return None;
+        }
+        for walk in self.walks.above(bucket, prefix) {
+            if let Some(complete) = self.read_ahead(&walk, prefix).await {
+                return self.tell_walked(directory, prefix, complete).await;
+            }
+        }
+        let (parent, base) = self.parent_of(directory, bucket)?;
+        let walk = self.walks.of(bucket, &parent, &base);
+        if !walk.begins(prefix) || !self.lists_in_order() {
+            return None;
+        }
+        let reading = Reading::new(bucket, &base, prefix, self.inodes.losses());
+        *walk.reading.lock().await = Some(reading);
+        let complete = self.read_ahead(&walk, prefix).await?;
+        self.tell_walked(directory, prefix, complete).await
+    }
+
+    /// A directory was listed by itself, and had so many names.
+    pub(super) fn note_listed(&self, directory: &Inode, names: usize) {
+        let Location::Directory { bucket, .. } = directory.place().location else { return };
+        let Some((parent, base)) = self.parent_of(directory, &bucket) else { return };
+        let walk = self.walks.of(&bucket, &parent, &base);
+        walk.pace.lock().unwrap_or_else(PoisonError::into_inner).told(names);
+    }
+
+    fn parent_of(&self, directory: &Inode, bucket: &Arc<str>) -> Option<(Arc<Inode>, DirPrefix)> {
+        let parent = self.inodes.directory(directory.place().parent).ok()?;
+        match parent.place().location {
+            Location::Directory { bucket: of_parent, prefix } if of_parent == *bucket => {
+                (parent.ino != directory.ino).then_some((parent, prefix))
+            }
+            Location::Directory { .. } | Location::Account | Location::File { .. } => None,
+        }
+    }
+
+    /// The listing of a directory from a walk, which ends where it does not have it.
+    async fn read_ahead(&self, walk: &Walk, prefix: &DirPrefix) -> Option<Complete> {
+        let mut place = walk.reading.lock().await;
+        let reading = place.as_mut().filter(|reading| prefix.as_str() >= &*reading.from)?;
+        let complete = self.search(walk, reading, prefix.as_str()).await;
+        let is_believed = complete.as_ref().is_some_and(|complete| {
+            reading.losses == self.inodes.losses()
+                && freshness(complete.asked.at, self.now(), self.ttl()).is_some()
+        });
+        if complete.is_none() {
+            walk.pace.lock().unwrap_or_else(PoisonError::into_inner).was_in_vain();
+        }
+        if !is_believed {
+            *place = None;
+        }
+        complete.filter(|_| is_believed)
+    }
+
+    async fn search(&self, walk: &Walk, reading: &mut Reading, prefix: &str) -> Option<Complete> {
+        for _ in 0..=PAGES_SEARCHED_MAX {
+            if let Some(complete) = reading.ready.remove(prefix) {
+                // What is inside comes behind, and so does all that the program will want.
+                reading.ready = reading.ready.split_off(prefix);
+                prefix.clone_into(&mut reading.from);
+                return Some(complete);
+            }
+            let names: usize = reading.ready.values().map(Complete::count).sum();
+            if reading.has_ended || names > NAMES_AHEAD_MAX {
+                return None;
+            }
+            let stamp = || Stamp { at: self.now(), upheavals: 0 };
+            let taken = reading.requests.next(self, stamp).await.ok()?;
+            if !self.lists_in_order() {
+                return None;
+            }
+            reading.has_ended = taken.page.next.is_none();
+            for complete in reading.splitter.page(taken.page, taken.asked)? {
+                self.learn_unmarked(walk, &complete);
+                reading.ready.insert(complete.prefix.clone(), complete);
+            }
+        }
+        None
+    }
+
+    /// A directory without a marker has no attributes of its own to be asked for.
+    fn learn_unmarked(&self, walk: &Walk, complete: &Complete) {
+        if complete.has_marker() {
+            return;
+        }
+        let Shown::As(name) = name_of_prefix(&walk.base, &complete.prefix) else { return };
+        let is_child = *complete.prefix == format!("{}{name}/", walk.base.as_str());
+        let base = walk.inode.upgrade().filter(|_| is_child);
+        let Some(base) = base else { return };
+        let mut names = base.names();
+        if matches!(names.last_known(&name), Some(Known::Directory(facts)) if facts.posix.posix().is_none())
+        {
+            let known = Known::Directory(self.unmarked());
+            names.learn(&Arc::from(name.as_ref()), known, complete.asked.at);
+        }
+    }
+
+    /// Learns and tells what was read ahead, as the whole listing that it is.
+    async fn tell_walked(
+        &self,
+        directory: &Inode,
+        prefix: &DirPrefix,
+        complete: Complete,
+    ) -> Option<Vec<Item>> {
+        let mut telling = Telling::since(directory, complete.asked.at)?;
+        let mut assembly = Assembly::new(prefix.clone());
+        let told = self.without_asking(assembly.page(complete.page));
+        let items = telling.learn(directory, told, complete.asked);
+        let mut items = self.settle(directory, items).await;
+        items.extend(telling.end(directory, assembly.marker()));
+        Some(items)
+    }
+}
+
+impl Reading {
+    fn new(bucket: &Arc<str>, base: &DirPrefix, first: &DirPrefix, losses: u64) -> Self {
+        let before_first = first.as_str().trim_end_matches('/');
+        let scope =
+            Scope { bucket: Arc::clone(bucket), prefix: Arc::from(base.as_str()), delimiter: None };
+        let course = Course::new(base.as_str(), true).starting(before_first);
+        Self {
+            requests: Requests::new(scope, course),
+            splitter: Splitter::new(base.as_str()),
+            ready: BTreeMap::new(),
+            has_ended: false,
+            from: first.as_str().to_owned(),
+            losses,
+        }
+    }
+}

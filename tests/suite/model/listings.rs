@@ -1,0 +1,242 @@
+//! Listings in virtual time: how many answers of the store are waited for one after the other,
+//! and that what is read ahead is as right as what is asked for when it is wanted.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use pailfs::store::ObjectStore;
+use pailfs::store::clock::Clock;
+use pailfs::store::faulty::Faulty;
+use pailfs::store::types::{DeleteObject, Payload, WriteOptions};
+use pailfs::vfs::Vfs;
+use pailfs::vfs::namespace::posix::Dialect;
+use pailfs::vfs::options::Options;
+use pailfs::vfs::types::{DirEntry, Ino, Kind, Listing, Lookup, Room, Source};
+
+use crate::model::client::Client;
+use crate::model::steps::Action;
+use crate::model::{BUCKET, TTL, empty_bucket, in_virtual_time};
+
+/// How long each request takes.
+const ROUND_TRIP: Duration = Duration::from_millis(20);
+
+/// A mount far from its store.
+struct Far {
+    store: Arc<dyn ObjectStore>,
+    seen: Arc<Faulty>,
+    clock: Arc<dyn Clock>,
+    vfs: Arc<Vfs>,
+}
+
+impl Far {
+    async fn new(keys: impl IntoIterator<Item = String>) -> Self {
+        let (store, clock) = empty_bucket().await;
+        for key in keys {
+            put(&*store, &key).await;
+        }
+        tokio::time::advance(TTL * 10).await;
+        let seen = Arc::new(Faulty::new(Arc::clone(&store)));
+        seen.linger("list_objects", ROUND_TRIP / 2);
+        seen.linger("head_object", ROUND_TRIP / 2);
+        let source = Source::Prefix { bucket: BUCKET.to_owned(), prefix: String::new() };
+        let options = Options { ttl: TTL, posix_dialect: Dialect::None, ..Options::default() };
+        let far = Arc::clone(&seen) as Arc<dyn ObjectStore>;
+        let vfs = Vfs::new(far, source, options, Arc::clone(&clock));
+        Self { store, seen, clock, vfs }
+    }
+
+    async fn names(&self, directory: Ino) -> Vec<(String, Kind)> {
+        let fh = self.vfs.opendir(directory).await.expect("a directory").fh;
+        let mut names = Vec::new();
+        let mut sink = |entry: &DirEntry<'_>| {
+            if !matches!(entry.name, "." | "..") {
+                names.push((entry.name.to_owned(), entry.kind));
+            }
+            Room::Taken
+        };
+        self.vfs.readdir(fh, 0, Listing::Names, &mut sink).await.expect("a listing");
+        self.vfs.releasedir(fh);
+        names
+    }
+
+    async fn lookup(&self, directory: Ino, name: &str) -> Option<Ino> {
+        match self.vfs.lookup(directory, name.as_bytes()).await.expect("an answer") {
+            Lookup::Found(entry) => Some(entry.attr.ino),
+            Lookup::Absent(_) => None,
+        }
+    }
+
+    /// All paths of files, as a program finds them that goes through the tree.
+    async fn find(&self) -> BTreeSet<String> {
+        let mut found = BTreeSet::new();
+        let mut to_read = vec![(Ino::ROOT, String::new())];
+        while let Some((directory, path)) = to_read.pop() {
+            for (name, kind) in self.names(directory).await.into_iter().rev() {
+                let path = format!("{path}{name}");
+                match kind {
+                    Kind::Directory => to_read.push((Ino::ROOT, path)),
+                    _ => assert!(found.insert(path.clone()), "{path} twice"),
+                }
+            }
+            if let Some((ino, path)) = to_read.last_mut() {
+                *ino = self.walk(path).await;
+                path.push('/');
+            }
+        }
+        found
+    }
+
+    async fn walk(&self, path: &str) -> Ino {
+        let mut ino = Ino::ROOT;
+        for name in path.split('/') {
+            ino = self.lookup(ino, name).await.expect("a directory");
+        }
+        ino
+    }
+
+    /// How many answers were waited for one after the other since then.
+    fn round_trips(&self, since: Duration) -> u128 {
+        // Sleeps are rounded up to whole milliseconds.
+        let elapsed = (self.clock.monotonic() - since).as_millis();
+        (elapsed + ROUND_TRIP.as_millis() / 2) / ROUND_TRIP.as_millis()
+    }
+
+    fn lists(&self) -> usize {
+        self.seen.calls().iter().filter(|(operation, _)| *operation == "list_objects").count()
+    }
+}
+
+async fn put(store: &dyn ObjectStore, key: &str) {
+    let payload = Payload::from(Bytes::from_static(b"x"));
+    let put = store.put_object(BUCKET, key, payload, WriteOptions::default()).await;
+    put.expect("the store takes it");
+}
+
+#[track_caller]
+fn check_listing(names: usize, round_trips_max: u128, lists_max: usize) {
+    in_virtual_time(async {
+        let far = Far::new((0..names).map(|n| format!("file-{n:06}.txt"))).await;
+        let since = far.clock.monotonic();
+        let listed = far.names(Ino::ROOT).await.into_iter();
+        let listed: BTreeSet<_> = listed.map(|(name, _)| name).collect();
+        assert_eq!(listed.len(), names);
+        let (round_trips, lists) = (far.round_trips(since), far.lists());
+        assert!(round_trips <= round_trips_max, "{round_trips} round trips, {lists} lists");
+        assert!(lists <= lists_max, "{round_trips} round trips, {lists} lists");
+    });
+}
+
+#[test]
+fn two_pages_are_two_round_trips() {
+    check_listing(2000, 2, 2);
+}
+
+#[test]
+fn ten_pages_are_few_round_trips() {
+    check_listing(10_000, 5, 45);
+}
+
+#[test]
+fn a_hundred_pages_are_few_round_trips() {
+    check_listing(100_000, 16, 180);
+}
+
+#[test]
+fn a_tree_of_a_hundred_directories_is_found_in_few_round_trips() {
+    in_virtual_time(async {
+        let keys = (0..10_000).map(|n| format!("dir{:02}/file{:02}", n / 100, n % 100));
+        let far = Far::new(keys.clone()).await;
+        let since = far.clock.monotonic();
+        let expected: BTreeSet<_> = keys.collect();
+        assert!(far.find().await == expected);
+        let (round_trips, lists) = (far.round_trips(since), far.lists());
+        assert!(round_trips <= 16, "{round_trips} round trips, {lists} lists");
+        assert!(lists <= 60, "{round_trips} round trips, {lists} lists");
+    });
+}
+
+/// Ten small directories, of which the first five were listed.
+async fn half_walked() -> Far {
+    let keys = (0..100).map(|n| format!("dir{:02}/file{:02}", n / 10, n % 10));
+    let far = Far::new(keys).await;
+    assert_eq!(far.names(Ino::ROOT).await.len(), 10);
+    for number in 0..5 {
+        let directory = far.walk(&format!("dir{number:02}")).await;
+        assert_eq!(far.names(directory).await.len(), 10);
+    }
+    far
+}
+
+#[test]
+fn what_was_read_ahead_is_believed_no_longer_than_anything() {
+    in_virtual_time(async {
+        let far = half_walked().await;
+        put(&*far.store, "dir07/added").await;
+        let gone = far.store.delete_object(BUCKET, "dir07/file03", DeleteObject::default()).await;
+        gone.expect("a removal");
+        tokio::time::advance(TTL).await;
+        let directory = far.walk("dir07").await;
+        let names: BTreeSet<_> =
+            far.names(directory).await.into_iter().map(|(name, _)| name).collect();
+        assert_eq!(names.len(), 10);
+        assert!(names.contains("added") && !names.contains("file03"), "{names:?}");
+    });
+}
+
+#[test]
+fn what_was_read_ahead_does_not_hide_own_changes() {
+    in_virtual_time(async {
+        let far = half_walked().await;
+        let client = Client::new(Arc::clone(&far.vfs));
+        let write = |path: &str| Action::Write { path: path.to_owned(), content: b"new".to_vec() };
+        client.run(&write("dir06/made")).await.expect("a file");
+        let unlink = Action::Unlink { path: "dir07/file00".to_owned() };
+        client.run(&unlink).await.expect("a removal");
+        let rename = Action::Rename { from: "dir08".to_owned(), to: "moved".to_owned() };
+        client.run(&rename).await.expect("a rename");
+        for (directory, count) in [("dir06", 11), ("dir07", 9), ("moved", 10), ("dir09", 10)] {
+            let ino = far.walk(directory).await;
+            assert_eq!(far.names(ino).await.len(), count, "{directory}");
+        }
+        assert_eq!(far.lookup(Ino::ROOT, "dir08").await, None);
+    });
+}
+
+#[test]
+fn names_that_expired_together_are_asked_for_by_the_page() {
+    in_virtual_time(async {
+        let far = Far::new((0..2000).map(|n| format!("file{n:04}"))).await;
+        assert_eq!(far.names(Ino::ROOT).await.len(), 2000);
+        let gone = far.store.delete_object(BUCKET, "file1500", DeleteObject::default()).await;
+        gone.expect("a removal");
+        tokio::time::advance(TTL).await;
+        let before = far.seen.calls().len();
+        for number in 0..2000 {
+            let is_there = far.lookup(Ino::ROOT, &format!("file{number:04}")).await.is_some();
+            assert_eq!(is_there, number != 1500, "file{number:04}");
+        }
+        let asked = far.seen.calls().len() - before;
+        assert!(asked < 20, "{asked} requests");
+    });
+}
+
+#[test]
+fn a_listing_that_is_given_up_asks_for_no_more() {
+    in_virtual_time(async {
+        let far = Far::new((0..20_000).map(|n| format!("file-{n:06}"))).await;
+        let fh = far.vfs.opendir(Ino::ROOT).await.expect("a directory").fh;
+        let mut taken = 0;
+        let mut sink = |_: &DirEntry<'_>| {
+            taken += 1;
+            if taken > 3500 { Room::Full } else { Room::Taken }
+        };
+        far.vfs.readdir(fh, 0, Listing::Names, &mut sink).await.expect("names");
+        far.vfs.releasedir(fh);
+        let asked = far.lists();
+        tokio::time::advance(TTL).await;
+        assert_eq!(far.lists(), asked);
+        assert_eq!(far.vfs.open_handles(), 0);
+    });
+}
