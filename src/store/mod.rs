@@ -5,6 +5,7 @@
 //! wraps any of them to fail on purpose. Every implementation passes one conformance suite
 //! (`tests/suite/conformance`).
 
+mod checksum;
 pub mod clock;
 pub mod error;
 pub mod types;

@@ -44,10 +44,8 @@ pub enum VfsError {
     FixedAttribute { name: &'static str, what: &'static str },
     #[error("the value has {0} bytes and the kernel carries 65536; pailfs get has no limit")]
     ValueTooLarge(usize),
-    #[error(
-        "an object has room for {names} user attributes of {bytes} bytes in all, names included"
-    )]
-    MetadataFull { names: usize, bytes: usize },
+    #[error("an object has room for {bytes} bytes of user attributes, names included")]
+    MetadataFull { bytes: usize },
     #[error("the object is archived ({class}): {what}")]
     Archived { class: String, what: String },
     #[error("the object was replaced while it was open")]

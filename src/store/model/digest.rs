@@ -2,11 +2,9 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
-use crc_fast::CrcAlgorithm;
 use md5::{Digest as _, Md5};
-use sha1::Sha1;
-use sha2::Sha256;
 
+use crate::store::checksum::{RunningChecksum, crc_bytes, crc_of};
 use crate::store::types::{Checksum, ChecksumAlgorithm, ETag};
 
 /// The MD5 of some bytes.
@@ -22,61 +20,26 @@ pub(super) struct Digests {
 /// The digests of bytes that are passing.
 pub(super) struct RunningDigest {
     md5: Md5,
-    checksum: Option<(ChecksumAlgorithm, RunningChecksum)>,
-}
-
-enum RunningChecksum {
-    Crc(crc_fast::Digest),
-    Sha1(Sha1),
-    Sha256(Sha256),
+    checksum: Option<RunningChecksum>,
 }
 
 impl RunningDigest {
     /// Takes an MD5, and a checksum of that algorithm.
     pub(super) fn new(algorithm: Option<ChecksumAlgorithm>) -> Self {
-        let checksum = algorithm.map(|algorithm| (algorithm, RunningChecksum::new(algorithm)));
+        let checksum = algorithm.map(RunningChecksum::new);
         Self { md5: Md5::new(), checksum }
     }
 
     pub(super) fn update(&mut self, bytes: &[u8]) {
         self.md5.update(bytes);
-        if let Some((_, checksum)) = &mut self.checksum {
+        if let Some(checksum) = &mut self.checksum {
             checksum.update(bytes);
         }
     }
 
     pub(super) fn finish(self) -> Digests {
-        let checksum = self.checksum.map(|(algorithm, running)| Checksum {
-            algorithm,
-            value: BASE64.encode(running.finish(algorithm)),
-        });
+        let checksum = self.checksum.map(RunningChecksum::finish);
         Digests { md5: self.md5.finalize().into(), checksum }
-    }
-}
-
-impl RunningChecksum {
-    fn new(algorithm: ChecksumAlgorithm) -> Self {
-        match (algorithm, crc_of(algorithm)) {
-            (_, Some(crc)) => Self::Crc(crc_fast::Digest::new(crc)),
-            (ChecksumAlgorithm::Sha1, _) => Self::Sha1(Sha1::new()),
-            _ => Self::Sha256(Sha256::new()),
-        }
-    }
-
-    fn update(&mut self, bytes: &[u8]) {
-        match self {
-            Self::Crc(crc) => crc.update(bytes),
-            Self::Sha1(sha1) => sha1.update(bytes),
-            Self::Sha256(sha256) => sha256.update(bytes),
-        }
-    }
-
-    fn finish(self, algorithm: ChecksumAlgorithm) -> Vec<u8> {
-        match self {
-            Self::Crc(crc) => crc_bytes(algorithm, crc.finalize()),
-            Self::Sha1(sha1) => sha1.finalize().to_vec(),
-            Self::Sha256(sha256) => sha256.finalize().to_vec(),
-        }
     }
 }
 
@@ -105,7 +68,7 @@ pub(super) fn composite<'a>(
     for part in parts {
         running.update(&BASE64.decode(&part.value).ok()?);
     }
-    let value = format!("{}-{count}", BASE64.encode(running.finish(algorithm)));
+    let value = format!("{}-{count}", running.finish().value);
     Some(Checksum { algorithm, value })
 }
 
@@ -123,23 +86,6 @@ pub(super) fn full_object<'a>(
         sum = crc_fast::checksum_combine(crc, sum, value, bytes);
     }
     Some(Checksum { algorithm, value: BASE64.encode(crc_bytes(algorithm, sum)) })
-}
-
-fn crc_of(algorithm: ChecksumAlgorithm) -> Option<CrcAlgorithm> {
-    match algorithm {
-        ChecksumAlgorithm::Crc32 => Some(CrcAlgorithm::Crc32IsoHdlc),
-        ChecksumAlgorithm::Crc32C => Some(CrcAlgorithm::Crc32Iscsi),
-        ChecksumAlgorithm::Crc64Nvme => Some(CrcAlgorithm::Crc64Nvme),
-        ChecksumAlgorithm::Sha1 | ChecksumAlgorithm::Sha256 => None,
-    }
-}
-
-fn crc_bytes(algorithm: ChecksumAlgorithm, crc: u64) -> Vec<u8> {
-    let bytes = crc.to_be_bytes();
-    match algorithm {
-        ChecksumAlgorithm::Crc64Nvme => bytes.to_vec(),
-        _ => bytes[4..].to_vec(),
-    }
 }
 
 fn hex(bytes: &[u8]) -> String {

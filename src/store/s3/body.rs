@@ -1,22 +1,21 @@
 //! Bodies: bytes on their way to S3 and back.
 //!
-//! What goes up is never joined into one piece; what comes down is counted, so that a body that
-//! ends early is an error and not a short file.
+//! What goes up is never joined into one piece; what comes down is counted and, where S3 says
+//! what it should be, summed up: a body that ends early or is another is an error, not a file.
 
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, ready};
 
 use aws_sdk_s3::error::BoxError;
-use aws_sdk_s3::primitives::{ByteStream as SdkByteStream, SdkBody};
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD as BASE64;
+use aws_sdk_s3::primitives::SdkBody;
 use bytes::Bytes;
-use crc_fast::{CrcAlgorithm, Digest};
 use futures_util::stream;
 use http_body::{Body, Frame, SizeHint};
+use http_body_util::BodyExt;
 
-use crate::store::error::{ErrorKind, StoreError};
+use crate::store::checksum::RunningChecksum;
+use crate::store::error::{ErrorKind, StoreError, StoreResult};
 use crate::store::s3::errors::read_body_error;
 use crate::store::types::{ByteStream, Checksum, ChecksumAlgorithm, Payload};
 
@@ -36,37 +35,48 @@ pub(super) fn checksum_for(payload: &Payload, given: Option<&Checksum>) -> Optio
 }
 
 fn crc32c(chunks: &[Bytes]) -> Checksum {
-    let mut digest = Digest::new(CrcAlgorithm::Crc32Iscsi);
+    let mut running = RunningChecksum::new(ChecksumAlgorithm::Crc32C);
     for chunk in chunks {
-        digest.update(chunk);
+        running.update(chunk);
     }
-    let bytes = digest.finalize().to_be_bytes();
-    let value = BASE64.encode(&bytes[bytes.len() - size_of::<u32>()..]);
-    Checksum { algorithm: ChecksumAlgorithm::Crc32C, value }
+    running.finish()
 }
 
 /// A payload as it is sent, as often as that takes.
 pub(super) struct Upload {
+    bytes: u64,
+    is_repeatable: bool,
     body: Mutex<SdkBody>,
 }
 
 impl Upload {
     pub(super) fn new(payload: Payload) -> Self {
+        let bytes = payload.bytes();
+        let is_repeatable = matches!(payload, Payload::Chunks(_));
         let body = match payload {
             Payload::Chunks(chunks) => chunks_body(chunks),
             Payload::Stream { bytes, stream } => {
                 SdkBody::from_body_1_x(StreamBody { stream: Mutex::new(stream), left: bytes })
             }
         };
-        Self { body: Mutex::new(body) }
+        Self { bytes, is_repeatable, body: Mutex::new(body) }
     }
 
-    /// The body for one more operation. A stream can be had once; after that the body fails when
+    pub(super) fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    /// Whether there is more than one body in it.
+    pub(super) fn is_repeatable(&self) -> bool {
+        self.is_repeatable
+    }
+
+    /// The body for one more request. A stream can be had once; after that the body fails when
     /// it is sent.
-    pub(super) fn body(&self) -> SdkByteStream {
+    pub(super) fn body(&self) -> SdkBody {
         let mut body = self.body.lock().unwrap_or_else(PoisonError::into_inner);
         let copy = body.try_clone();
-        SdkByteStream::new(copy.unwrap_or_else(|| std::mem::replace(&mut body, SdkBody::taken())))
+        copy.unwrap_or_else(|| std::mem::replace(&mut body, SdkBody::taken()))
     }
 }
 
@@ -159,16 +169,67 @@ fn wrong_length(how: &str) -> BoxError {
     StoreError::new(ErrorKind::Invalid, "IncompleteBody", message).into()
 }
 
-/// The bytes of an answer; fails with `Corrupt` unless there are exactly `bytes` of them.
-pub(super) fn body_stream(body: SdkByteStream, bytes: u64) -> ByteStream {
-    Box::pin(stream::try_unfold((body, bytes), async |(mut body, left)| match body.next().await {
-        None if left == 0 => Ok(None),
-        None => Err(corrupt(format!("the body ended {left} bytes early"))),
-        Some(Err(error)) => Err(read_body_error(&error)),
-        Some(Ok(bytes)) => match left.checked_sub(bytes.len() as u64) {
-            Some(left) => Ok(Some((bytes, (body, left)))),
-            None => Err(corrupt("the body is longer than it should be".to_owned())),
-        },
+/// What the bytes of an answer must be.
+pub(super) struct Expected {
+    bytes: u64,
+    checksum: Option<(Checksum, RunningChecksum)>,
+}
+
+impl Expected {
+    /// So many bytes, of a checksum. One of parts' checksums can't be compared.
+    pub(super) fn bytes(bytes: u64, checksum: Option<&Checksum>) -> Self {
+        let checksum = checksum.filter(|checksum| !checksum.value.contains('-'));
+        let running =
+            |checksum: &Checksum| (checksum.clone(), RunningChecksum::new(checksum.algorithm));
+        Self { bytes, checksum: checksum.map(running) }
+    }
+
+    fn take(&mut self, bytes: &Bytes) -> StoreResult<()> {
+        let Some(left) = self.bytes.checked_sub(bytes.len() as u64) else {
+            return Err(corrupt("the body is longer than it should be".to_owned()));
+        };
+        self.bytes = left;
+        if let Some((_, running)) = &mut self.checksum {
+            running.update(bytes);
+        }
+        Ok(())
+    }
+
+    fn finish(self) -> StoreResult<()> {
+        let left = self.bytes;
+        if left > 0 {
+            return Err(corrupt(format!("the body ended {left} bytes early")));
+        }
+        let Some((expected, running)) = self.checksum else {
+            return Ok(());
+        };
+        let found = running.finish();
+        if found == expected {
+            return Ok(());
+        }
+        let (name, found, expected) = (expected.algorithm.as_str(), found.value, expected.value);
+        let message = format!("the {name} of the body is {found}, not {expected}");
+        Err(StoreError::new(ErrorKind::Corrupt, "ChecksumMismatch", message))
+    }
+}
+
+/// The bytes of an answer; fails with `Corrupt` where they are not what is expected.
+pub(super) fn body_stream<B>(body: B, expected: Expected) -> ByteStream
+where
+    B: Body<Data = Bytes, Error = BoxError> + Send + Unpin + 'static,
+{
+    Box::pin(stream::try_unfold((body, expected), async |(mut body, mut expected)| {
+        loop {
+            let Some(frame) = body.frame().await else {
+                return expected.finish().map(|()| None);
+            };
+            let frame = frame.map_err(|error| read_body_error(&*error))?;
+            // What else there is are trailers.
+            if let Ok(bytes) = frame.into_data() {
+                expected.take(&bytes)?;
+                return Ok(Some((bytes, (body, expected))));
+            }
+        }
     }))
 }
 

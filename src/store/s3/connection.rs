@@ -1,28 +1,32 @@
 //! A connection: one operation, from its deadline to the region it is repeated in.
 //!
-//! Which requests an operation consists of is the families' business; how long it may take
-//! ([`plan_limits`]), with which client it is sent and whether it is sent once more elsewhere is
-//! decided here.
+//! Which requests an operation consists of is the families' business, and a single request is
+//! repeated by who sends it: the SDK or `wire`. How long an operation may take ([`plan_limits`]),
+//! in which region it is sent and whether it is sent once more elsewhere is decided here.
 
 use std::collections::HashMap;
 use std::error::Error;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use aws_sdk_s3::Client;
+use aws_sdk_s3::config::Region;
 use aws_sdk_s3::config::http::HttpResponse;
-use aws_sdk_s3::config::{IdentityCache, Region};
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
-
-use tokio::time::Instant;
+use http::Response;
 
 use crate::store::error::{StoreError, StoreResult};
 use crate::store::s3::attempts;
 use crate::store::s3::errors::{
     Refusal, is_expired, may_be_expired, read_error, refusal_of, without_success,
 };
+use crate::store::s3::keyring::Renewal;
 use crate::store::s3::probes::Probes;
 use crate::store::s3::regions::{BucketRegions, plan_redirect};
+use crate::store::s3::transport::WatchedBody;
+use crate::store::s3::wire::Wire;
+use crate::store::s3::wire::request::Ask;
+use crate::store::s3::wire::retry::Failed;
 
 /// Upload speed below which an operation is given up though bytes still move.
 const UPLOAD_BYTES_PER_SECOND_MIN: u64 = 64 * 1024;
@@ -30,11 +34,6 @@ const UPLOAD_BYTES_PER_SECOND_MIN: u64 = 64 * 1024;
 const SERVER_SIDE_FACTOR: u32 = 5;
 /// More regions than AWS has; a server that invents more gets its clients made anew.
 const REGIONS_MAX: usize = 64;
-
-/// How often a refusal without a reason is taken for a token whose time is over, within
-/// [`GUESS_PERIOD`].
-const GUESSES_MAX: u32 = 4;
-const GUESS_PERIOD: Duration = Duration::from_secs(60);
 
 /// What an operation consists of, as far as it takes time.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -72,63 +71,49 @@ pub(super) fn plan_limits(work: Work, basis: Limits) -> Limits {
     }
 }
 
-/// Whether asking for credentials again can bring others.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum Renewal {
-    Possible,
-    /// They were given once and for all, or there are none.
-    Pointless,
+/// Why a request had no success.
+#[derive(Debug)]
+pub(super) struct Failure {
+    pub error: StoreError,
+    /// The answer, if one came.
+    pub refusal: Option<Refusal>,
 }
 
-/// The SDK's clients, one for each region in use, and what is known of buckets.
+/// The ways to S3, and what is known of buckets.
 pub(super) struct Connection {
-    clients: Mutex<Clients>,
+    wire: Arc<Wire>,
+    clients: Arc<Clients>,
     region: String,
-    /// Named in errors.
-    endpoint: String,
     basis: Limits,
-    renewal: Renewal,
     buckets: Arc<BucketRegions>,
     probes: Probes,
 }
 
-/// The clients as they are now: all anew once their credentials had to be asked for again.
+/// The SDK's clients, one for each region in use.
 struct Clients {
     home: Client,
-    elsewhere: HashMap<String, Client>,
-    /// How often credentials had to be asked for again.
-    renewals: u64,
-    /// Since when, and how often since, that was done without S3 saying that their time is over.
-    guesses: Option<(Instant, u32)>,
-}
-
-/// A client, and how often credentials had been renewed when it was made.
-struct Sender {
-    client: Client,
-    renewals: u64,
+    elsewhere: Mutex<HashMap<String, Client>>,
 }
 
 impl Connection {
-    pub(super) fn new(
-        home: Client,
-        region: String,
-        endpoint: String,
-        basis: Limits,
-        renewal: Renewal,
-    ) -> Self {
-        let clients =
-            Mutex::new(Clients { home, elsewhere: HashMap::new(), renewals: 0, guesses: None });
+    /// `home`: the SDK's client for `region`; `wire` has its keys and its endpoint.
+    pub(super) fn new(home: Client, wire: Wire, region: String, basis: Limits) -> Self {
+        let clients = Clients { home, elsewhere: Mutex::default() };
         let (buckets, probes) = (Arc::new(BucketRegions::new()), Probes::new());
-        Self { clients, region, endpoint, basis, renewal, buckets, probes }
+        let (wire, clients) = (Arc::new(wire), Arc::new(clients));
+        Self { wire, clients, region, basis, buckets, probes }
     }
 
-    /// The same clients, and what is known of buckets, with another limit for an operation.
+    /// The same ways, and what is known of buckets, with another limit for an operation.
     pub(super) fn with_operation_limit(&self, operation: Duration) -> Self {
-        let basis = Limits { operation, ..self.basis };
-        let home = self.client_in(&self.region);
-        let (region, endpoint) = (self.region.clone(), self.endpoint.clone());
-        let fresh = Self::new(home, region, endpoint, basis, self.renewal);
-        Self { buckets: Arc::clone(&self.buckets), ..fresh }
+        Self {
+            wire: Arc::clone(&self.wire),
+            clients: Arc::clone(&self.clients),
+            region: self.region.clone(),
+            basis: Limits { operation, ..self.basis },
+            buckets: Arc::clone(&self.buckets),
+            probes: Probes::new(),
+        }
     }
 
     pub(super) fn probes(&self) -> &Probes {
@@ -158,17 +143,13 @@ impl Connection {
         self.buckets.forget(bucket);
     }
 
-    /// The client for a region. All share connections, credentials and retry policy.
-    pub(super) fn client_in(&self, region: &str) -> Client {
-        self.sender_in(region).client
-    }
-
-    fn sender_in(&self, region: &str) -> Sender {
-        let mut clients = self.clients();
-        let Clients { home, elsewhere, renewals, .. } = &mut *clients;
+    /// The SDK's client for a region. All share connections, credentials and retry policy.
+    fn client_in(&self, region: &str) -> Client {
+        let Clients { home, elsewhere } = &*self.clients;
         if region == self.region {
-            return Sender { client: home.clone(), renewals: *renewals };
+            return home.clone();
         }
+        let mut elsewhere = elsewhere.lock().unwrap_or_else(PoisonError::into_inner);
         if elsewhere.len() >= REGIONS_MAX && !elsewhere.contains_key(region) {
             elsewhere.clear();
         }
@@ -176,44 +157,24 @@ impl Connection {
             let region = Region::new(region.to_owned());
             Client::from_conf(home.config().to_builder().region(region).build())
         });
-        Sender { client: client.clone(), renewals: *renewals }
+        client.clone()
     }
 
-    /// Has credentials asked for anew, unless somebody else has since `sender` was made: many
-    /// requests find out at once that a token is over.
-    fn renew_credentials(&self, sender: &Sender) {
-        let mut clients = self.clients();
-        if clients.renewals != sender.renewals {
-            return;
-        }
-        let fresh = clients.home.config().to_builder();
-        let fresh = fresh.identity_cache(IdentityCache::lazy().build());
-        clients.renewals += 1;
-        clients.home = Client::from_conf(fresh.build());
-        clients.elsewhere = HashMap::new();
-        tracing::info!("S3 takes the credentials no more: they are asked for again");
+    /// Sends a request of the data path: see [`Connection::run`].
+    pub(super) async fn ask<O, F>(
+        &self,
+        ask: &Ask<'_>,
+        read: impl Fn(Response<WatchedBody>) -> F,
+    ) -> StoreResult<O>
+    where
+        F: Future<Output = Result<O, Failed>>,
+    {
+        let limit = self.limits(ask.work).answer;
+        let send = |region| self.wire.send(ask, region, limit, &read);
+        self.run(ask.bucket, ask.work, send).await
     }
 
-    /// Whether a refusal without a reason may once more be taken for a token that is over. Some
-    /// objects answer every `HEAD` so.
-    fn may_guess(&self, sender: &Sender) -> bool {
-        let now = Instant::now();
-        let mut clients = self.clients();
-        if clients.renewals != sender.renewals {
-            return true;
-        }
-        let recent = clients.guesses.filter(|(since, _)| now - *since < GUESS_PERIOD);
-        let (since, count) = recent.unwrap_or((now, 0));
-        clients.guesses = Some((since, count + 1));
-        count < GUESSES_MAX
-    }
-
-    fn clients(&self) -> MutexGuard<'_, Clients> {
-        self.clients.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Sends a request on a bucket within the time that `work` may take, and once more where S3
-    /// says that the bucket is in another region or that the credentials' time is over.
+    /// Sends a request of the SDK's on a bucket: see [`Connection::run`].
     pub(super) async fn call<O, E, F>(
         &self,
         bucket: &str,
@@ -224,66 +185,91 @@ impl Connection {
         E: ProvideErrorMetadata + Error + 'static,
         F: Future<Output = Result<O, SdkError<E, HttpResponse>>>,
     {
-        let region = self.region_of(bucket);
-        let request = async {
-            let error = match self.send_renewing(&region, &send).await {
-                Ok(output) => return Ok(output),
-                Err(error) => error,
-            };
-            let refusal = refusal_of(&error);
-            let Some(region) = refusal.and_then(|refusal| plan_redirect(&refusal, &region)) else {
-                return Err(self.read(&error));
-            };
-            tracing::debug!(bucket, region, "bucket is in another region");
-            self.buckets.learn(bucket, &region);
-            self.send_renewing(&region, &send).await.map_err(|error| self.read(&error))
-        };
-        self.within(work, request).await
+        self.run(bucket, work, |region| self.sent(send(self.client_in(&region)))).await
     }
 
-    /// Sends a request that belongs to no bucket.
+    /// Sends a request of the SDK's that belongs to no bucket.
     pub(super) async fn call_account<O, E, F>(&self, send: impl Fn(Client) -> F) -> StoreResult<O>
     where
         E: ProvideErrorMetadata + Error + 'static,
         F: Future<Output = Result<O, SdkError<E, HttpResponse>>>,
     {
+        let send = |region: String| self.sent(send(self.client_in(&region)));
         let request = async {
             let sent = self.send_renewing(&self.region, &send).await;
-            sent.map_err(|error| self.read(&error))
+            sent.map_err(|failure| failure.error)
         };
         self.within(Work::Request, request).await
     }
 
-    /// Sends a request, and once more with other credentials where S3 may want these no more.
-    async fn send_renewing<O, E, F>(
+    /// Waits for what became of a request of the SDK's.
+    async fn sent<O, E>(
         &self,
-        region: &str,
-        send: &impl Fn(Client) -> F,
-    ) -> Result<O, SdkError<E, HttpResponse>>
+        request: impl Future<Output = Result<O, SdkError<E, HttpResponse>>>,
+    ) -> Result<O, Box<Failure>>
     where
         E: ProvideErrorMetadata + Error + 'static,
-        F: Future<Output = Result<O, SdkError<E, HttpResponse>>>,
     {
-        let sender = self.sender_in(region);
-        let sent = send(sender.client.clone()).await;
-        let refusal = sent.as_ref().err().and_then(refusal_of);
-        let is_over = |refusal: &Refusal| {
-            self.renewal == Renewal::Possible
-                && (is_expired(refusal) || may_be_expired(refusal) && self.may_guess(&sender))
-                && plan_redirect(refusal, region).is_none()
-        };
-        if !refusal.as_ref().is_some_and(is_over) {
-            return sent;
-        }
-        self.renew_credentials(&sender);
-        send(self.client_in(region)).await
+        request.await.map_err(|error| {
+            let refusal = refusal_of(&error);
+            Box::new(Failure { error: read_error(&error, self.wire.endpoint()), refusal })
+        })
     }
 
-    fn read<E>(&self, error: &SdkError<E, HttpResponse>) -> StoreError
+    /// Sends a request on a bucket within the time that `work` may take, and once more where S3
+    /// says that the bucket is in another region or that the credentials' time is over. `send` is
+    /// told the region.
+    async fn run<O, F>(
+        &self,
+        bucket: &str,
+        work: Work,
+        send: impl Fn(String) -> F,
+    ) -> StoreResult<O>
     where
-        E: ProvideErrorMetadata + Error + 'static,
+        F: Future<Output = Result<O, Box<Failure>>>,
     {
-        read_error(error, &self.endpoint)
+        let region = self.region_of(bucket);
+        let request = async {
+            let failure = match self.send_renewing(&region, &send).await {
+                Ok(output) => return Ok(output),
+                Err(failure) => failure,
+            };
+            let elsewhere = failure.refusal.and_then(|refusal| plan_redirect(&refusal, &region));
+            let Some(region) = elsewhere else {
+                return Err(failure.error);
+            };
+            tracing::debug!(bucket, region, "bucket is in another region");
+            self.buckets.learn(bucket, &region);
+            self.send_renewing(&region, &send).await.map_err(|failure| failure.error)
+        };
+        self.within(work, request).await
+    }
+
+    /// Sends a request, and once more with other credentials where S3 may want these no more.
+    async fn send_renewing<O, F>(
+        &self,
+        region: &str,
+        send: &impl Fn(String) -> F,
+    ) -> Result<O, Box<Failure>>
+    where
+        F: Future<Output = Result<O, Box<Failure>>>,
+    {
+        let keys = self.wire.keys().filter(|keys| keys.renewal() == Renewal::Possible);
+        let Some(keys) = keys else {
+            return send(region.to_owned()).await;
+        };
+        let renewals = keys.renewals();
+        let sent = send(region.to_owned()).await;
+        let refusal = sent.as_ref().err().and_then(|failure| failure.refusal.as_ref());
+        let is_over = |refusal: &Refusal| {
+            (is_expired(refusal) || may_be_expired(refusal) && keys.may_guess(renewals))
+                && plan_redirect(refusal, region).is_none()
+        };
+        if !refusal.is_some_and(is_over) {
+            return sent;
+        }
+        keys.renew(renewals);
+        send(region.to_owned()).await
     }
 
     async fn within<O>(
@@ -293,7 +279,7 @@ impl Connection {
     ) -> StoreResult<O> {
         let limit = self.limits(work).operation;
         let done = attempts::within(limit, request).await;
-        done.unwrap_or_else(|failure| Err(without_success(limit, failure, &self.endpoint)))
+        done.unwrap_or_else(|failure| Err(without_success(limit, failure, self.wire.endpoint())))
     }
 }
 

@@ -6,48 +6,52 @@
 use aws_config::default_provider::credentials::DefaultCredentialsChain;
 use aws_config::profile::{self, ProfileFileCredentialsProvider};
 use aws_config::provider_config::ProviderConfig;
-use aws_config::{BehaviorVersion, ConfigLoader, Region};
+use aws_config::{BehaviorVersion, Region};
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::future::ProvideCredentials as ProvidedCredentials;
-use aws_credential_types::provider::{self, ProvideCredentials};
-use aws_sdk_s3::config::SharedHttpClient;
+use aws_credential_types::provider::{self, ProvideCredentials, SharedCredentialsProvider};
 use aws_types::os_shim_internal::{Env, Fs};
 
 use crate::store::error::{ErrorKind, StoreError, StoreResult};
 use crate::store::s3::key_file::read_keys;
+use crate::store::s3::keyring::{Keyring, Renewal};
+use crate::store::s3::transport::Http;
 use crate::store::s3::{CredentialSource, S3Options};
 
 /// Named by the SDK in its own log lines.
 const PROVIDER_NAME: &str = "KeyFile";
 
-/// Tells the loader where credentials come from; its default is the chain.
+/// Who signs requests; `None` if nobody does.
 ///
 /// The chain asks the environment first: a profile that was named goes before it.
-pub(super) fn with_credentials(
-    loader: ConfigLoader,
+pub(super) fn keyring(
     options: &S3Options,
-    http: &SharedHttpClient,
+    http: &Http,
     region: Region,
-) -> StoreResult<ConfigLoader> {
-    match &options.credentials {
-        CredentialSource::Chain => Ok(match &options.profile {
-            Some(name) => loader.credentials_provider(Anew::profile(name, http, region)),
-            None => loader.credentials_provider(Anew::chain(http, region)),
-        }),
-        CredentialSource::Anonymous => Ok(loader.no_credentials()),
-        CredentialSource::KeyFile(path) => {
-            let keys = read_keys(path, options.profile.as_deref())?;
+) -> StoreResult<Option<Keyring>> {
+    let (provider, renewal) = match (&options.credentials, &options.profile) {
+        (CredentialSource::Chain, Some(name)) => {
+            let profile = Anew::profile(name, http, region);
+            (SharedCredentialsProvider::new(profile), Renewal::Possible)
+        }
+        (CredentialSource::Chain, None) => {
+            (SharedCredentialsProvider::new(Anew::chain(http, region)), Renewal::Possible)
+        }
+        (CredentialSource::Anonymous, _) => return Ok(None),
+        (CredentialSource::KeyFile(path), section) => {
+            let keys = read_keys(path, section.as_deref())?;
             let (access, secret, token) = (keys.access_key, keys.secret_key, keys.session_token);
             let credentials = Credentials::new(access, secret, token, None, PROVIDER_NAME);
-            Ok(loader.credentials_provider(credentials))
+            (SharedCredentialsProvider::new(credentials), Renewal::Pointless)
         }
-    }
+    };
+    Ok(Some(Keyring::new(provider, renewal)))
 }
 
 /// Credentials from a profile, or where none is named from the chain, looked for each time anew.
 ///
 /// The SDK's own providers read files once: a token that somebody writes into one later would
-/// never be found. How long an answer is good is the client's to remember.
+/// never be found. How long an answer is good is [`Keyring`]'s to remember.
 #[derive(Debug)]
 struct Anew {
     config: ProviderConfig,
@@ -56,11 +60,11 @@ struct Anew {
 
 impl Anew {
     /// Roles that the profile assumes are asked for in `region`.
-    fn profile(name: &str, http: &SharedHttpClient, region: Region) -> Self {
+    fn profile(name: &str, http: &Http, region: Region) -> Self {
         Self { profile: Some(name.to_owned()), ..Self::chain(http, region) }
     }
 
-    fn chain(http: &SharedHttpClient, region: Region) -> Self {
+    fn chain(http: &Http, region: Region) -> Self {
         let config = ProviderConfig::without_region()
             .with_region(Some(region))
             .with_behavior_version(Some(BehaviorVersion::latest()))

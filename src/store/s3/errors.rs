@@ -4,6 +4,7 @@
 //! and says what happened where no answer came. What a meaning becomes for a program is
 //! `vfs::error`'s business.
 
+use std::borrow::Cow;
 use std::error::Error;
 use std::io;
 use std::time::Duration;
@@ -11,6 +12,8 @@ use std::time::Duration;
 use aws_credential_types::provider::error::CredentialsError;
 use aws_sdk_s3::config::http::HttpResponse;
 use aws_sdk_s3::error::{ConnectorError, ProvideErrorMetadata, SdkError};
+use http::{HeaderMap, Response};
+use quick_xml::escape::unescape;
 
 use crate::store::error::{ErrorKind, StoreError};
 use crate::store::s3::transport::Stalled;
@@ -147,7 +150,7 @@ where
 {
     match refusal_of(error) {
         Some(refusal) if is_success(refusal.status) && refusal.code.is_empty() => {
-            unreadable(error, refusal)
+            unreadable(read_body_error(beneath(error)), refusal.request_id)
         }
         Some(refusal) => refused(refusal),
         None => unanswered(error, endpoint),
@@ -172,14 +175,32 @@ where
     })
 }
 
-/// The region in an error's text: servers with a region of their own name it only there.
-fn region_in(body: &[u8]) -> Option<String> {
-    let text = std::str::from_utf8(body).ok()?;
-    let (_, rest) = text.split_once("<Region>")?;
-    rest.split_once("</Region>").map(|(region, _)| region.to_owned())
+/// Reads an answer that is not the one asked for: its status, headers and text.
+pub(super) fn read_refusal(status: u16, headers: &HeaderMap, body: &[u8]) -> Refusal {
+    let header = |name| headers.get(name)?.to_str().ok().map(str::to_owned);
+    Refusal {
+        status,
+        code: element(body, "Code").unwrap_or_default(),
+        message: element(body, "Message").unwrap_or_default(),
+        request_id: header("x-amz-request-id"),
+        region: header("x-amz-bucket-region").or_else(|| region_in(body)),
+    }
 }
 
-fn refused(refusal: Refusal) -> StoreError {
+/// The region in an error's text: servers with a region of their own name it only there.
+fn region_in(body: &[u8]) -> Option<String> {
+    element(body, "Region")
+}
+
+/// What an error's text has under a name.
+fn element(body: &[u8], name: &str) -> Option<String> {
+    let text = std::str::from_utf8(body).ok()?;
+    let (_, rest) = text.split_once(&format!("<{name}>"))?;
+    let (value, _) = rest.split_once(&format!("</{name}>"))?;
+    unescape(value).ok().map(Cow::into_owned)
+}
+
+pub(super) fn refused(refusal: Refusal) -> StoreError {
     let reason = reason_of(refusal.status);
     let kind = meaning(&refusal.code, refusal.status);
     let code = if refusal.code.is_empty() { reason.replace(' ', "") } else { refusal.code };
@@ -196,13 +217,9 @@ fn is_success(status: u16) -> bool {
 }
 
 /// An answer of success that breaks off or that nobody can make sense of.
-fn unreadable<E: Error + 'static>(
-    error: &SdkError<E, HttpResponse>,
-    refusal: Refusal,
-) -> StoreError {
-    let read = read_body_error(beneath(error));
+pub(super) fn unreadable(read: StoreError, request_id: Option<String>) -> StoreError {
     let message = format!("the answer can't be read: {}", read.message);
-    StoreError { message, request_id: refusal.request_id, ..read }
+    StoreError { message, request_id, ..read }
 }
 
 fn reason_of(status: u16) -> &'static str {
@@ -221,26 +238,42 @@ where
     if let Some(credentials) = find::<CredentialsError>(error) {
         return without_credentials(credentials);
     }
+    if let SdkError::DispatchFailure(failure) = error
+        && let Some(error) = failure.as_connector_error()
+    {
+        return undelivered(error, endpoint);
+    }
     let story = story_of(beneath(error));
     match error {
         SdkError::TimeoutError(_) => timed_out(&story, endpoint),
-        SdkError::DispatchFailure(failure) if failure.is_timeout() => timed_out(&story, endpoint),
-        SdkError::DispatchFailure(failure) if failure.is_user() => invalid(story),
-        SdkError::ConstructionFailure(_) => invalid(story),
-        _ => {
-            let message = format!("{} ({endpoint})", words_of(beneath(error)));
-            StoreError::new(ErrorKind::Unavailable, "ConnectionFailed", message)
-        }
+        SdkError::ConstructionFailure(_) => not_a_request(&story),
+        _ => connection_failed(beneath(error), endpoint),
     }
 }
 
-/// The cause of an error, below the SDK's words for its own layers.
+/// Says why a request had no answer.
+pub(super) fn undelivered(error: &ConnectorError, endpoint: &str) -> StoreError {
+    if let Some(own) = find::<StoreError>(error) {
+        return own.clone();
+    }
+    let cause = error.source().unwrap_or(error);
+    if error.is_timeout() {
+        timed_out(&story_of(cause), endpoint)
+    } else if error.is_user() {
+        not_a_request(&story_of(cause))
+    } else {
+        connection_failed(cause, endpoint)
+    }
+}
+
+fn connection_failed(error: &(dyn Error + 'static), endpoint: &str) -> StoreError {
+    let message = format!("{} ({endpoint})", words_of(error));
+    StoreError::new(ErrorKind::Unavailable, "ConnectionFailed", message)
+}
+
+/// The cause of an error, below the SDK's word for its own layer.
 fn beneath<E: Error + 'static>(error: &SdkError<E, HttpResponse>) -> &(dyn Error + 'static) {
-    let connector = match error {
-        SdkError::DispatchFailure(failure) => failure.as_connector_error(),
-        _ => None,
-    };
-    connector.and_then(Error::source).or_else(|| error.source()).unwrap_or(error)
+    error.source().unwrap_or(error)
 }
 
 fn timed_out(story: &str, endpoint: &str) -> StoreError {
@@ -258,7 +291,7 @@ pub(super) fn without_success(
 }
 
 /// Why an attempt had no success, in a few words; `None` for an answer that is no error.
-pub(super) fn failure_of(attempt: &Result<HttpResponse, ConnectorError>) -> Option<String> {
+pub(super) fn failure_of<B>(attempt: &Result<Response<B>, ConnectorError>) -> Option<String> {
     match attempt {
         Ok(response) => {
             let status = response.status().as_u16();
@@ -268,11 +301,12 @@ pub(super) fn failure_of(attempt: &Result<HttpResponse, ConnectorError>) -> Opti
     }
 }
 
-fn invalid(story: String) -> StoreError {
+/// What was asked for can't be put into a request.
+pub(super) fn not_a_request(story: &str) -> StoreError {
     StoreError::new(ErrorKind::Invalid, "InvalidRequest", story)
 }
 
-fn without_credentials(error: &CredentialsError) -> StoreError {
+pub(super) fn without_credentials(error: &CredentialsError) -> StoreError {
     let message = match error {
         CredentialsError::CredentialsNotLoaded(_) => {
             format!("no credentials found: {CREDENTIALS_ADVICE}")
@@ -321,7 +355,8 @@ fn causes<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn
     std::iter::successors(Some(error), |&error| error.source())
 }
 
-fn find<'a, T: Error + 'static>(error: &'a (dyn Error + 'static)) -> Option<&'a T> {
+/// An error of a kind among the causes.
+pub(super) fn find<'a, T: Error + 'static>(error: &'a (dyn Error + 'static)) -> Option<&'a T> {
     causes(error).find_map(|cause| cause.downcast_ref::<T>())
 }
 

@@ -4,15 +4,17 @@
 //! hold. A page that says there is more must say where: a listing never just ends.
 
 use aws_sdk_s3::types;
+use http::Method;
 use percent_encoding::percent_decode_str;
 
 use crate::store::error::StoreResult;
 use crate::store::s3::connection::{Connection, Work};
-use crate::store::s3::convert::{etag, restore_status, size, time};
+use crate::store::s3::convert::time;
 use crate::store::s3::errors::missing;
-use crate::store::types::{
-    ListObjects, ListUploads, ListedObject, ListedUpload, ObjectPage, UploadPage,
-};
+use crate::store::s3::wire::list::read_page;
+use crate::store::s3::wire::read_document;
+use crate::store::s3::wire::request::{Ask, Query};
+use crate::store::types::{ListObjects, ListUploads, ListedUpload, ObjectPage, UploadPage};
 
 impl Connection {
     pub(super) async fn list_objects(
@@ -20,29 +22,10 @@ impl Connection {
         bucket: &str,
         options: ListObjects,
     ) -> StoreResult<ObjectPage> {
-        let answer = self
-            .call(bucket, Work::Request, |client| {
-                client
-                    .list_objects_v2()
-                    .bucket(bucket)
-                    .prefix(&options.prefix)
-                    .set_delimiter(options.delimiter.clone())
-                    .set_start_after(options.start_after.clone())
-                    .set_continuation_token(options.continuation.clone())
-                    .set_max_keys(options.keys_max.map(limit))
-                    .encoding_type(types::EncodingType::Url)
-                    .optional_object_attributes(types::OptionalObjectAttributes::RestoreStatus)
-                    .send()
-            })
-            .await?;
-        let names = Names::of(answer.encoding_type.as_ref());
-        let next = next_page(answer.is_truncated, answer.next_continuation_token)?;
-        let objects = answer.contents.into_iter().flatten();
-        Ok(ObjectPage {
-            objects: objects.map(|object| listed_object(object, names)).collect(),
-            prefixes: prefixes(answer.common_prefixes, names),
-            next,
-        })
+        let mut ask = Ask::question(Method::GET, bucket, None);
+        ask.query = page_query(options);
+        let text = self.ask(&ask, read_document).await?;
+        read_page(&text)
     }
 
     pub(super) async fn list_uploads(
@@ -63,7 +46,7 @@ impl Connection {
                     .send()
             })
             .await?;
-        let names = Names::of(answer.encoding_type.as_ref());
+        let names = Names::of(answer.encoding_type.as_ref().map(|encoding| encoding.as_str()));
         let next = next_page(answer.is_truncated, answer.next_key_marker)?;
         let upload_marker = answer.next_upload_id_marker.unwrap_or_default();
         let uploads = answer.uploads.into_iter().flatten();
@@ -72,6 +55,16 @@ impl Connection {
             next: next.map(|key| (names.decode(key), upload_marker)),
         })
     }
+}
+
+fn page_query(options: ListObjects) -> Query {
+    let mut query = vec![("list-type", "2".to_owned()), ("encoding-type", "url".to_owned())];
+    query.push(("prefix", options.prefix));
+    query.extend(options.delimiter.map(|delimiter| ("delimiter", delimiter)));
+    query.extend(options.start_after.map(|key| ("start-after", key)));
+    query.extend(options.continuation.map(|token| ("continuation-token", token)));
+    query.extend(options.keys_max.map(|count| ("max-keys", count.to_string())));
+    query
 }
 
 /// How an answer spells keys.
@@ -84,9 +77,9 @@ pub(super) enum Names {
 }
 
 impl Names {
-    pub(super) fn of(encoding: Option<&types::EncodingType>) -> Self {
+    pub(super) fn of(encoding: Option<&str>) -> Self {
         match encoding {
-            Some(types::EncodingType::Url) => Self::Encoded,
+            Some("url") => Self::Encoded,
             _ => Self::Plain,
         }
     }
@@ -125,17 +118,6 @@ pub(super) fn limit(count: u32) -> i32 {
     i32::try_from(count).unwrap_or(i32::MAX)
 }
 
-fn listed_object(object: types::Object, names: Names) -> ListedObject {
-    ListedObject {
-        key: names.decode(object.key.unwrap_or_default()),
-        size: size(object.size),
-        etag: etag(object.e_tag.as_deref()),
-        last_modified: time(object.last_modified),
-        storage_class: object.storage_class.map(|class| class.as_str().to_owned()),
-        restore: object.restore_status.as_ref().and_then(restore_status),
-    }
-}
-
 fn listed_upload(upload: types::MultipartUpload, names: Names) -> ListedUpload {
     ListedUpload {
         key: names.decode(upload.key.unwrap_or_default()),
@@ -170,7 +152,7 @@ mod tests {
     fn names_of_a_server_that_does_not_encode_are_left_alone() {
         let names = Names::of(None);
         assert_eq!(names.decode("a+b%20c".to_owned()), "a+b%20c");
-        assert_eq!(Names::of(Some(&types::EncodingType::Url)), Names::Encoded);
+        assert_eq!(Names::of(Some("url")), Names::Encoded);
     }
 
     #[test]

@@ -1,12 +1,15 @@
-//! An S3 reached over HTTP, through the official SDK.
+//! An S3 reached over HTTP: reading, writing and listing by requests of our own, all else through
+//! the official SDK.
 //!
 //! [`S3Client::connect`] turns [`S3Options`] into a `Connection`; `store` hands
 //! every call of [`crate::store::ObjectStore`] to the family it belongs to. Each family builds
 //! requests and reads answers, and nothing else:
 //!
-//! - `settings`, `credentials`, `key_file`, `transport`: what is decided once, before any request
-//! - `connection`, `attempts`, `regions`: one request, from its deadline to the region it is
-//!   repeated in
+//! - `settings`, `credentials`, `key_file`: what is decided once, before any request
+//! - `connection`, `attempts`, `regions`, `keyring`: one operation, from its deadline to the region
+//!   it is repeated in
+//! - `wire`: the data path's requests, signed, sent and repeated; `transport`, `dial`: HTTP for them,
+//!   for the SDK and for credentials
 //! - `probes`: what a server must have shown before something is written
 //! - `requests`, `body`, `convert`: our words as HTTP's and S3's, and back
 //! - `buckets`, `objects`, `multipart`, `listing`, `versions`, `acl`, `documents`: the calls
@@ -22,9 +25,11 @@ mod buckets;
 mod connection;
 mod convert;
 mod credentials;
+mod dial;
 mod documents;
 pub mod errors;
 mod key_file;
+mod keyring;
 mod listing;
 mod multipart;
 mod objects;
@@ -35,6 +40,7 @@ mod settings;
 mod store;
 mod transport;
 mod versions;
+mod wire;
 
 use std::fmt;
 use std::path::PathBuf;

@@ -5,6 +5,7 @@
 //! with one.
 
 use aws_sdk_s3::types;
+use http::Method;
 
 use crate::store::error::{ErrorKind, StoreError, StoreResult};
 use crate::store::s3::body;
@@ -14,6 +15,8 @@ use crate::store::s3::errors::missing;
 use crate::store::s3::requests::{
     Extra, checksum_header, condition_headers, range_header, source_headers, write_headers,
 };
+use crate::store::s3::wire::request::Ask;
+use crate::store::s3::wire::{answer, read_headers};
 use crate::store::types::{
     Checksum, ChecksumAlgorithm, ChecksumType, CompleteMultipart, Conditions, CopySource,
     CreateMultipart, ListedPart, Part, PartPage, Payload, Range, WriteOptions, Written,
@@ -53,26 +56,15 @@ impl Connection {
         payload: Payload,
     ) -> StoreResult<Part> {
         let Upload { bucket, key, upload } = part.upload;
-        let number = part_number(part.number)?;
         let checksum = body::checksum_for(&payload, part.checksum);
-        let headers = checksum.iter().map(checksum_header).collect();
-        let extra = Extra::with_headers(headers).object(key);
-        let work = Work::Upload { bytes: payload.bytes() };
+        let mut ask = Ask::question(Method::PUT, bucket, Some(key));
+        ask.query.push(("partNumber", part.number.to_string()));
+        ask.query.push(("uploadId", upload.to_owned()));
+        ask.headers.extend(checksum.as_ref().map(checksum_header));
         let bytes = body::Upload::new(payload);
-        let answer = self
-            .call(bucket, work, |client| {
-                let request =
-                    client.upload_part().bucket(bucket).set_key(extra.sdk_key()).upload_id(upload);
-                let request = request.part_number(number).body(bytes.body());
-                let request = request.customize().map_request(extra.mapper());
-                request.disable_payload_signing().send()
-            })
-            .await?;
-        Ok(Part {
-            number: part.number,
-            etag: etag(answer.e_tag.as_deref()),
-            checksum: checksum_of!(answer),
-        })
+        let Written { etag, checksum, .. } =
+            answer::written(&self.ask(&ask.with(&bytes), read_headers).await?);
+        Ok(Part { number: part.number, etag, checksum })
     }
 
     pub(super) async fn upload_part_copy(

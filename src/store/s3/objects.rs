@@ -5,18 +5,20 @@ use std::time::Duration;
 
 use aws_sdk_s3::operation::delete_objects::DeleteObjectsOutput;
 use aws_sdk_s3::presigning::PresigningConfig;
-use aws_sdk_s3::primitives::ByteStream as SdkByteStream;
 use aws_sdk_s3::types;
+use http::Method;
 
 use crate::store::error::{ErrorKind, StoreError, StoreResult};
-use crate::store::s3::body::{Upload, body_stream, checksum_for};
+use crate::store::s3::body::{Expected, Upload, body_stream, checksum_for};
 use crate::store::s3::connection::{Connection, Work};
-use crate::store::s3::convert::{checksum_of, etag, head_from_get, head_from_head, range_of, time};
+use crate::store::s3::convert::{checksum_of, etag, time};
 use crate::store::s3::errors::{meaning, missing};
 use crate::store::s3::requests::{
     Extra, Headers, attribute_headers, checksum_header, condition_headers, grant_headers,
     lock_headers, range_header, source_headers, tagging_header, write_headers,
 };
+use crate::store::s3::wire::request::Ask;
+use crate::store::s3::wire::{answer, read_headers, read_nothing};
 use crate::store::types::{
     CopyObject, CopySource, DeleteObject, Deleted, GetObject, GotObject, HeadObject, ObjectHead,
     ObjectIdentifier, Payload, RestoreObject, WriteOptions, Written,
@@ -29,16 +31,11 @@ impl Connection {
         key: &str,
         options: HeadObject,
     ) -> StoreResult<ObjectHead> {
-        let extra = Extra::with_headers(condition_headers(&options.conditions)).object(key);
-        let answer = self
-            .call(bucket, Work::Request, |client| {
-                let request = client.head_object().bucket(bucket).set_key(extra.sdk_key());
-                let request = request.set_version_id(options.version.clone());
-                let request = request.checksum_mode(types::ChecksumMode::Enabled);
-                request.customize().map_request(extra.mapper()).send()
-            })
-            .await?;
-        Ok(head_from_head(answer))
+        let mut ask = Ask::question(Method::HEAD, bucket, Some(key));
+        ask.query.extend(options.version.map(|version| ("versionId", version)));
+        ask.headers = condition_headers(&options.conditions);
+        ask.headers.push(checksum_wanted());
+        answer::head(&self.ask(&ask, read_headers).await?)
     }
 
     pub(super) async fn get_object(
@@ -47,22 +44,19 @@ impl Connection {
         key: &str,
         options: GetObject,
     ) -> StoreResult<GotObject> {
-        let extra = Extra::with_headers(condition_headers(&options.conditions)).object(key);
-        // With the checksum comes the SDK's check of it, which only fits the whole object.
-        let mode = options.range.is_none().then_some(types::ChecksumMode::Enabled);
-        let mut answer = self
-            .call(bucket, Work::Request, |client| {
-                let request = client.get_object().bucket(bucket).set_key(extra.sdk_key());
-                let request = request.set_version_id(options.version.clone());
-                let request = request.set_range(options.range.map(range_header));
-                let request = request.set_checksum_mode(mode.clone());
-                request.customize().map_request(extra.mapper()).send()
-            })
-            .await?;
-        let (range, size) = range_of(&answer)?;
-        let body = std::mem::replace(&mut answer.body, SdkByteStream::from_static(b""));
-        let body = body_stream(body, range.end - range.start);
-        Ok(GotObject { head: head_from_get(answer, size), range, body })
+        let mut ask = Ask::question(Method::GET, bucket, Some(key));
+        ask.query.extend(options.version.map(|version| ("versionId", version)));
+        ask.headers = condition_headers(&options.conditions);
+        ask.headers.push(match options.range {
+            Some(range) => ("range".to_owned(), range_header(range)),
+            // That of the whole object, which only the whole object can be compared with.
+            None => checksum_wanted(),
+        });
+        let (parts, body) = self.ask(&ask, read_nothing).await?.into_parts();
+        let (head, range) = answer::head_and_range(&parts.headers)?;
+        let checksum = head.checksum.as_ref().filter(|_| options.range.is_none());
+        let expected = Expected::bytes(range.end - range.start, checksum);
+        Ok(GotObject { head, range, body: body_stream(body, expected) })
     }
 
     pub(super) async fn put_object(
@@ -72,26 +66,12 @@ impl Connection {
         payload: Payload,
         options: WriteOptions,
     ) -> StoreResult<Written> {
-        let mut headers = write_headers(&options);
+        let mut ask = Ask::question(Method::PUT, bucket, Some(key));
         let checksum = checksum_for(&payload, options.checksum.as_ref());
-        headers.extend(checksum.as_ref().map(checksum_header));
-        let extra = Extra::with_headers(headers).object(key);
-        let work = Work::Upload { bytes: payload.bytes() };
+        ask.headers = write_headers(&options);
+        ask.headers.extend(checksum.as_ref().map(checksum_header));
         let upload = Upload::new(payload);
-        let answer = self
-            .call(bucket, work, |client| {
-                let request =
-                    client.put_object().bucket(bucket).set_key(extra.sdk_key()).body(upload.body());
-                let request = request.customize().map_request(extra.mapper());
-                request.disable_payload_signing().send()
-            })
-            .await?;
-        Ok(Written {
-            etag: etag(answer.e_tag.as_deref()),
-            version_id: answer.version_id,
-            checksum: checksum_of!(answer),
-            last_modified: None,
-        })
+        Ok(answer::written(&self.ask(&ask.with(&upload), read_headers).await?))
     }
 
     pub(super) async fn copy_object(
@@ -238,6 +218,11 @@ impl Connection {
             .await?;
         Ok(request.uri().to_owned())
     }
+}
+
+/// Has S3 say what the checksum of an object is.
+fn checksum_wanted() -> (String, String) {
+    ("x-amz-checksum-mode".to_owned(), "ENABLED".to_owned())
 }
 
 fn copy_headers(source: &CopySource, options: &CopyObject) -> Headers {

@@ -21,9 +21,10 @@ use crate::store::types::{
 };
 
 /// All but the unreserved characters of RFC 3986.
-const QUERY: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+pub(super) const QUERY: &AsciiSet =
+    &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 /// The same, with the separators of a path left as they are.
-const PATH: &AsciiSet = &QUERY.remove(b'/');
+pub(super) const PATH: &AsciiSet = &QUERY.remove(b'/');
 /// What the SDK is given in place of a key that it refuses to send.
 const KEY_STAND_IN: &str = "-";
 /// What the SDK says of a body that it knows nothing of.

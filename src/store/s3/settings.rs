@@ -4,6 +4,7 @@
 //! addressing. Limits of single operations are `connection`'s and `transport`'s business.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use aws_config::environment::EnvironmentVariableRegionProvider;
 use aws_config::imds;
@@ -12,55 +13,71 @@ use aws_config::meta::region::RegionProviderChain;
 use aws_config::profile::ProfileFileRegionProvider;
 use aws_config::provider_config::ProviderConfig;
 use aws_config::{AppName, BehaviorVersion, Region, SdkConfig};
+use aws_credential_types::provider::ProvideCredentials;
 use aws_sdk_s3::Client;
+use aws_sdk_s3::config::endpoint::Params;
 use aws_sdk_s3::config::retry::{RetryConfig, RetryPartition, TokenBucket};
 use aws_sdk_s3::config::timeout::TimeoutConfig;
 use aws_sdk_s3::config::{
-    Builder, RequestChecksumCalculation, ResponseChecksumValidation, SharedHttpClient,
+    Builder, IdentityCache, RequestChecksumCalculation, ResponseChecksumValidation,
     StalledStreamProtectionConfig,
 };
 use aws_types::service_config::ServiceConfigKey;
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD as BASE64;
 
 use crate::store::error::{ErrorKind, StoreError, StoreResult};
-use crate::store::s3::connection::{Connection, Limits, Renewal};
-use crate::store::s3::credentials::{check_profile, with_credentials};
-use crate::store::s3::transport::{Watched, http_client};
+use crate::store::s3::connection::{Connection, Limits};
+use crate::store::s3::credentials::{check_profile, keyring};
+use crate::store::s3::keyring::Keyring;
+use crate::store::s3::transport::Http;
+use crate::store::s3::wire::Wire;
+use crate::store::s3::wire::place::Places;
 use crate::store::s3::{Addressing, CredentialSource, S3Options};
 
 /// Where AWS keeps what says nothing else.
 const REGION_DEFAULT: &str = "us-east-1";
 /// In the user agent of every request.
 const APP_NAME: &str = "pailfs";
-const PEM_BEGIN: &str = "-----BEGIN CERTIFICATE-----";
-const PEM_END: &str = "-----END CERTIFICATE-----";
-/// The tag of a DER sequence, which every certificate is.
-const DER_SEQUENCE: u8 = 0x30;
 
 /// Reads files and environment, and makes the clients; asks no server but the machine's own
 /// metadata service, and that only for a region nobody names.
 pub(super) async fn connect(options: &S3Options) -> StoreResult<Connection> {
     options.endpoint_url.as_deref().map_or(Ok(()), check_endpoint)?;
     check_profile(options).await?;
-    let bundle = options.ca_bundle.as_deref().map(read_bundle).transpose()?;
-    let http = http_client(bundle, options.connections_max);
+    let http = http(options)?;
     let region = find_region(options, &http).await;
-    let machine = load_machine(options, &http, region.clone()).await?;
+    let keys = keyring(options, &http, region.clone())?.map(Arc::new);
+    let machine = load_machine(options, &http, keys.clone(), region.clone()).await;
     let endpoint = endpoint_of(options, &machine);
-    let client =
-        Client::from_conf(service_config(options, &machine, http, endpoint.is_some()).build());
+    let path_style = plan_path_style(options.addressing, endpoint.is_some());
+    let client = Client::from_conf(service_config(options, &machine, path_style).build());
+    let places = places(&machine, endpoint.as_deref(), path_style);
     let limits = Limits { operation: options.operation_timeout, answer: options.read_timeout };
     let named = endpoint.unwrap_or_else(|| format!("AWS, region {region}"));
-    let renewal = plan_renewal(&options.credentials);
-    Ok(Connection::new(client, region.to_string(), named, limits, renewal))
+    let wire = Wire::new(http, keys, places, named, options.attempts_max);
+    Ok(Connection::new(client, wire, region.to_string(), limits))
 }
 
-fn plan_renewal(credentials: &CredentialSource) -> Renewal {
-    match credentials {
-        CredentialSource::Chain => Renewal::Possible,
-        CredentialSource::Anonymous | CredentialSource::KeyFile(_) => Renewal::Pointless,
-    }
+fn http(options: &S3Options) -> StoreResult<Http> {
+    let invalid = |path: &Path, reason: &str| {
+        let message = format!("certificates in {}: {reason}", path.display());
+        StoreError::new(ErrorKind::Invalid, "InvalidCertificates", message)
+    };
+    let path = options.ca_bundle.as_deref().unwrap_or(Path::new(""));
+    let bundle = options.ca_bundle.as_deref().map(std::fs::read).transpose();
+    let bundle = bundle.map_err(|error| invalid(path, &error.to_string()))?;
+    Http::new(options, bundle.as_deref()).map_err(|reason| invalid(path, &reason))
+}
+
+/// What the data path needs to know of addresses, as the SDK's client has it.
+fn places(machine: &SdkConfig, endpoint: Option<&str>, path_style: bool) -> Places {
+    let basis = Params::builder()
+        .set_endpoint(endpoint.map(str::to_owned))
+        .set_use_fips(machine.use_fips())
+        .set_use_dual_stack(machine.use_dual_stack())
+        // Requests of the data path are signed with the keys themselves, one and all.
+        .disable_s3_express_session_auth(true)
+        .force_path_style(path_style);
+    Places::new(basis)
 }
 
 fn check_endpoint(endpoint: &str) -> StoreResult<()> {
@@ -73,34 +90,7 @@ fn check_endpoint(endpoint: &str) -> StoreResult<()> {
     Err(StoreError::new(ErrorKind::Invalid, "InvalidEndpoint", message))
 }
 
-fn read_bundle(path: &Path) -> StoreResult<Vec<u8>> {
-    let invalid = |reason: String| {
-        let message = format!("certificates in {}: {reason}", path.display());
-        StoreError::new(ErrorKind::Invalid, "InvalidCertificates", message)
-    };
-    let text = std::fs::read_to_string(path).map_err(|error| invalid(error.to_string()))?;
-    check_bundle(&text).map_err(|reason| invalid(reason.to_owned()))?;
-    Ok(text.into_bytes())
-}
-
-/// The HTTP client panics on what it can't read, so that is kept from it.
-fn check_bundle(text: &str) -> Result<(), &'static str> {
-    let mut blocks = text.split(PEM_BEGIN).skip(1).peekable();
-    if blocks.peek().is_none() {
-        return Err("there is none in PEM form");
-    }
-    let is_certificate = |block: &str| {
-        let (body, _) = block.split_once(PEM_END)?;
-        let body: String = body.split_whitespace().collect();
-        BASE64.decode(body).ok().filter(|bytes| bytes.first() == Some(&DER_SEQUENCE))
-    };
-    match blocks.all(|block| is_certificate(block).is_some()) {
-        true => Ok(()),
-        false => Err("one of them is broken"),
-    }
-}
-
-async fn find_region(options: &S3Options, http: &SharedHttpClient) -> Region {
+async fn find_region(options: &S3Options, http: &Http) -> Region {
     let mut profile = ProfileFileRegionProvider::builder();
     if let Some(name) = &options.profile {
         profile = profile.profile_name(name);
@@ -116,7 +106,7 @@ async fn find_region(options: &S3Options, http: &SharedHttpClient) -> Region {
 }
 
 /// One attempt: elsewhere than on AWS it ends in a timeout of a second.
-fn metadata_region(http: &SharedHttpClient) -> ImdsRegionProvider {
+fn metadata_region(http: &Http) -> ImdsRegionProvider {
     let config = ProviderConfig::without_region().with_http_client(http.clone());
     let client = imds::Client::builder().configure(&config).max_attempts(1).build();
     ImdsRegionProvider::builder().configure(&config).imds_client(client).build()
@@ -124,12 +114,15 @@ fn metadata_region(http: &SharedHttpClient) -> ImdsRegionProvider {
 
 async fn load_machine(
     options: &S3Options,
-    http: &SharedHttpClient,
+    http: &Http,
+    keys: Option<Arc<Keyring>>,
     region: Region,
-) -> StoreResult<SdkConfig> {
+) -> SdkConfig {
     let mut loader = aws_config::defaults(BehaviorVersion::latest())
         .http_client(http.clone())
-        .region(region.clone())
+        .region(region)
+        // The keyring remembers.
+        .identity_cache(IdentityCache::no_cache())
         .retry_config(RetryConfig::standard())
         .timeout_config(timeouts(options));
     if let Ok(name) = AppName::new(APP_NAME) {
@@ -141,31 +134,30 @@ async fn load_machine(
     if let Some(endpoint) = &options.endpoint_url {
         loader = loader.endpoint_url(endpoint);
     }
-    Ok(with_credentials(loader, options, http, region)?.load().await)
+    match keys {
+        Some(keys) => loader.credentials_provider(keys as Arc<dyn ProvideCredentials>),
+        None => loader.no_credentials(),
+    }
+    .load()
+    .await
 }
 
 fn timeouts(options: &S3Options) -> TimeoutConfig {
     TimeoutConfig::builder().connect_timeout(options.connect_timeout).build()
 }
 
-fn service_config(
-    options: &S3Options,
-    machine: &SdkConfig,
-    http: SharedHttpClient,
-    has_endpoint: bool,
-) -> Builder {
+fn service_config(options: &S3Options, machine: &SdkConfig, path_style: bool) -> Builder {
     // The SDK's own quota lets the failures of some requests forbid the retries of others: a
     // server that was gone for a minute would fail files that could have waited.
     let patient = RetryPartition::custom(APP_NAME).token_bucket(TokenBucket::unlimited()).build();
     let builder = Builder::from(machine)
-        .http_client(Watched::new(http, options.read_timeout))
         .retry_config(RetryConfig::standard().with_max_attempts(options.attempts_max))
         .retry_partition(patient)
         .timeout_config(timeouts(options))
         .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
         .request_checksum_calculation(RequestChecksumCalculation::WhenRequired)
         .response_checksum_validation(ResponseChecksumValidation::WhenRequired)
-        .force_path_style(plan_path_style(options.addressing, has_endpoint));
+        .force_path_style(path_style);
     match options.credentials {
         CredentialSource::Anonymous => builder.allow_no_auth(),
         CredentialSource::Chain | CredentialSource::KeyFile(_) => builder,
@@ -210,17 +202,6 @@ mod tests {
         assert!(check_endpoint("https://s3.example.com/prefix").is_ok());
         assert!(check_endpoint("s3.example.com").is_err());
         assert!(check_endpoint("ftp://s3.example.com").is_err());
-    }
-
-    #[test]
-    fn certificates_that_cannot_be_read_are_refused() {
-        let certificate = |body: &str| format!("text\n{PEM_BEGIN}\n{body}\n{PEM_END}\n");
-        assert!(check_bundle(&certificate("MIIB\nAAA=")).is_ok());
-        assert!(check_bundle("").is_err());
-        assert!(check_bundle(&certificate("!!!!")).is_err());
-        assert!(check_bundle(&certificate("AAAA")).is_err());
-        assert!(check_bundle(&format!("{PEM_BEGIN}\nMIIBAAA=")).is_err());
-        assert!(check_bundle(&(certificate("MIIBAAA=") + &certificate(""))).is_err());
     }
 
     #[tokio::test]

@@ -1,55 +1,146 @@
-//! Transport: HTTP connections, and when to give one up.
+//! Transport: HTTP, and when to give a request up.
 //!
-//! The SDK's read timeout counts from the start of a request to its answer, so a large upload
-//! over a slow line would run into it while all is well, and it leaves bodies alone. Here a
-//! request is given up when nothing has moved for the read timeout: not a byte of the upload,
-//! no answer, not a byte of the download. Trying again is the SDK's business.
+//! One pool of connections for everything that is asked: S3's data path sends its requests here
+//! itself, the SDK and whoever gives out credentials do so through [`HttpConnector`].
+//!
+//! A deadline would end a large upload over a slow line while all is well. Here a request is
+//! given up when nothing has moved for the read timeout: not a byte of the upload, no answer, not
+//! a byte of the download. Trying again is the callers' business.
 
 use std::error::Error;
 use std::fmt;
+use std::io;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use aws_sdk_s3::config::http::HttpRequest;
-use aws_sdk_s3::config::{HttpClient, RuntimeComponents, SharedHttpClient};
+use aws_sdk_s3::config::http::{HttpRequest, HttpResponse};
+use aws_sdk_s3::config::{HttpClient, RuntimeComponents};
 use aws_sdk_s3::error::{BoxError, ConnectorError};
 use aws_sdk_s3::primitives::SdkBody;
-use aws_smithy_http_client::proxy::ProxyConfig;
-use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
-use aws_smithy_http_client::tls::{Provider, TlsContext, TrustStore};
-use aws_smithy_http_client::{Builder, Connector};
 use aws_smithy_runtime_api::client::http::{
     HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpConnector,
 };
-use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
+use aws_smithy_types::retry::ErrorKind;
 use bytes::Bytes;
+use http::header::PROXY_AUTHORIZATION;
+use http::uri::Scheme;
+use http::{Request, Response};
 use http_body::{Body, Frame, SizeHint};
+use hyper_util::client::legacy::{Client, Error as ClientError};
+use hyper_util::client::proxy::matcher::Matcher;
+use hyper_util::rt::{TokioExecutor, TokioTimer};
 use tokio::time::{Instant, Sleep};
 
+use crate::store::s3::S3Options;
 use crate::store::s3::attempts::note;
+use crate::store::s3::dial::{Dial, NotConnected, trusted};
+use crate::store::s3::errors::find;
 
-/// A client of HTTP and HTTPS with the proxies of the environment, for S3 and for whoever gives
-/// out credentials. Trusts the machine's certificates and those in `ca_bundle` (PEM).
-pub(super) fn http_client(ca_bundle: Option<Vec<u8>>, idle_max: usize) -> SharedHttpClient {
-    let mut trusted = TrustStore::default();
-    if let Some(bundle) = ca_bundle {
-        trusted = trusted.with_pem_certificate(bundle);
+/// Headers of an answer. S3 takes 2 KB of user metadata, so an object may have some hundreds.
+const HEADERS_MAX: usize = 1024;
+/// How long a connection nobody needs is kept.
+const IDLE_SECONDS_MAX: u64 = 90;
+
+/// A client of HTTP and HTTPS with the proxies of the environment; clones share connections.
+#[derive(Clone, Debug)]
+pub(super) struct Http {
+    client: Client<Dial, SdkBody>,
+    proxies: Arc<Matcher>,
+    read_timeout: Duration,
+}
+
+impl Http {
+    /// Trusts the machine's certificates and those in `bundle` (PEM); says what is wrong with them.
+    pub(super) fn new(options: &S3Options, bundle: Option<&[u8]>) -> Result<Self, String> {
+        let proxies = Arc::new(Matcher::from_env());
+        let dial = Dial::new(trusted(bundle)?, Arc::clone(&proxies), options.connect_timeout)?;
+        let client = Client::builder(TokioExecutor::new())
+            .pool_timer(TokioTimer::new())
+            .pool_idle_timeout(Duration::from_secs(IDLE_SECONDS_MAX))
+            .pool_max_idle_per_host(options.connections_max)
+            .http1_max_headers(HEADERS_MAX)
+            .build(dial);
+        Ok(Self { client, proxies, read_timeout: options.read_timeout })
     }
-    let context = TlsContext::builder().with_trust_store(trusted).build().unwrap_or_default();
-    Builder::new().build_with_connector_fn(move |settings, components| {
-        let mut builder = Connector::builder()
-            .pool_max_idle_per_host(idle_max)
-            .proxy_config(ProxyConfig::from_env());
-        builder.set_connector_settings(settings.cloned());
-        builder.set_sleep_impl(components.and_then(RuntimeComponents::sleep_impl));
-        builder
-            .tls_provider(Provider::Rustls(CryptoMode::Ring))
-            .tls_context(context.clone())
-            .build()
-    })
+
+    /// Sends a request once. `limit`: how long the answer may take once the body is sent.
+    pub(super) async fn send(
+        &self,
+        mut request: Request<SdkBody>,
+        limit: Duration,
+    ) -> Result<Response<WatchedBody>, ConnectorError> {
+        self.authorize(&mut request);
+        let sent = Arc::new(AtomicU64::new(0));
+        if request.body().is_streaming() {
+            let counter = Arc::clone(&sent);
+            request =
+                request.map(|inner| SdkBody::from_body_1_x(CountedBody { inner, sent: counter }));
+        }
+        let answer = self.client.request(request);
+        let answer = async { answer.await.map_err(connector_error) };
+        let answer = unless_stalled(answer, &sent, limit).await;
+        note(&answer);
+        Ok(answer?.map(|body| WatchedBody::new(SdkBody::from_body_1_x(body), self.read_timeout)))
+    }
+
+    /// A proxy that reads requests wants to know whose each is; one that tunnels was told before.
+    fn authorize(&self, request: &mut Request<SdkBody>) {
+        if request.uri().scheme() != Some(&Scheme::HTTP) {
+            return;
+        }
+        let proxy = self.proxies.intercept(request.uri());
+        if let Some(authorization) = proxy.as_ref().and_then(|proxy| proxy.basic_auth()) {
+            request.headers_mut().insert(PROXY_AUTHORIZATION, authorization.clone());
+        }
+    }
+}
+
+impl HttpClient for Http {
+    fn http_connector(
+        &self,
+        settings: &HttpConnectorSettings,
+        _components: &RuntimeComponents,
+    ) -> SharedHttpConnector {
+        // Who gives out credentials may be asked for a shorter answer.
+        let read_timeout = settings.read_timeout().unwrap_or(self.read_timeout);
+        SharedHttpConnector::new(Self { read_timeout, ..self.clone() })
+    }
+}
+
+impl HttpConnector for Http {
+    fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
+        let limit = request.extension::<ReadTimeout>().map_or(self.read_timeout, |limit| limit.0);
+        let http = self.clone();
+        HttpConnectorFuture::new(async move {
+            let request = request.try_into_http1x();
+            let request = request.map_err(|error| ConnectorError::user(error.into()))?;
+            let answer = http.send(request, limit).await?.map(SdkBody::from_body_1_x);
+            let answer = HttpResponse::try_from(answer);
+            answer.map_err(|error| ConnectorError::other(error.into(), None))
+        })
+    }
+}
+
+/// What a failure of the HTTP library means to whoever may try again.
+fn connector_error(error: ClientError) -> ConnectorError {
+    if find::<NotConnected>(&error).is_some() {
+        return ConnectorError::timeout(error.into());
+    }
+    let Some(cause) = find::<hyper::Error>(&error).filter(|_| !error.is_connect()) else {
+        return ConnectorError::io(error.into());
+    };
+    if cause.is_user() {
+        ConnectorError::user(error.into())
+    } else if cause.is_incomplete_message() {
+        ConnectorError::other(error.into(), Some(ErrorKind::TransientError))
+    } else if cause.is_closed() || cause.is_canceled() || find::<io::Error>(cause).is_some() {
+        ConnectorError::io(error.into())
+    } else {
+        ConnectorError::other(error.into(), None)
+    }
 }
 
 /// How long one request may wait for its answer; an extension of the request.
@@ -74,61 +165,12 @@ impl Stalled {
 
 impl Error for Stalled {}
 
-/// A client whose requests are given up when they stall.
-#[derive(Debug)]
-pub(super) struct Watched {
-    inner: SharedHttpClient,
-    read_timeout: Duration,
-}
-
-impl Watched {
-    pub(super) fn new(inner: SharedHttpClient, read_timeout: Duration) -> Self {
-        Self { inner, read_timeout }
-    }
-}
-
-impl HttpClient for Watched {
-    fn http_connector(
-        &self,
-        settings: &HttpConnectorSettings,
-        components: &RuntimeComponents,
-    ) -> SharedHttpConnector {
-        let inner = self.inner.http_connector(settings, components);
-        SharedHttpConnector::new(WatchedConnector { inner, read_timeout: self.read_timeout })
-    }
-}
-
-#[derive(Debug)]
-struct WatchedConnector {
-    inner: SharedHttpConnector,
-    read_timeout: Duration,
-}
-
-impl HttpConnector for WatchedConnector {
-    fn call(&self, mut request: HttpRequest) -> HttpConnectorFuture {
-        let between_bytes = self.read_timeout;
-        let limit = request.extension::<ReadTimeout>().map_or(between_bytes, |limit| limit.0);
-        let sent = Arc::new(AtomicU64::new(0));
-        if request.body().is_streaming() {
-            let inner = request.take_body();
-            let counted = CountedBody { inner, sent: Arc::clone(&sent) };
-            *request.body_mut() = SdkBody::from_body_1_x(counted);
-        }
-        let answer = self.inner.call(request);
-        HttpConnectorFuture::new(async move {
-            let response = note(unless_stalled(answer, &sent, limit).await)?;
-            let idle = move |body| SdkBody::from_body_1_x(WatchedBody::new(body, between_bytes));
-            Ok(response.map(idle))
-        })
-    }
-}
-
 /// Waits for the answer while frames of the request go out at least every `limit`.
-async fn unless_stalled(
-    answer: impl Future<Output = Result<HttpResponse, ConnectorError>>,
+async fn unless_stalled<A>(
+    answer: impl Future<Output = Result<A, ConnectorError>>,
     sent: &AtomicU64,
     limit: Duration,
-) -> Result<HttpResponse, ConnectorError> {
+) -> Result<A, ConnectorError> {
     let mut answer = pin!(answer);
     let mut sent_before = sent.load(Ordering::Relaxed);
     loop {
@@ -173,7 +215,7 @@ impl Body for CountedBody {
 
 /// An answer's body that fails when it keeps whoever reads it waiting for longer than `limit`.
 /// The time that the reader takes between its reads does not count.
-struct WatchedBody {
+pub(super) struct WatchedBody {
     inner: SdkBody,
     limit: Duration,
     waiting: bool,

@@ -43,7 +43,7 @@ impl Connection {
                     .send()
             })
             .await?;
-        let names = Names::of(answer.encoding_type.as_ref());
+        let names = Names::of(answer.encoding_type.as_ref().map(|encoding| encoding.as_str()));
         let next = next_page(answer.is_truncated, answer.next_key_marker)?;
         let version_marker = answer.next_version_id_marker.filter(|marker| !marker.is_empty());
         let versions = answer.versions.into_iter().flatten();

@@ -322,8 +322,7 @@ impl Vfs {
         }
         self.change_user(bearer, |metadata| {
             check_mode(mode, user::value(metadata, name).is_some())?;
-            let (names, bytes) = (user::NAMES_MAX, user::BYTES_MAX);
-            let full = |user::NoRoom| VfsError::MetadataFull { names, bytes };
+            let full = |user::NoRoom| VfsError::MetadataFull { bytes: user::BYTES_MAX };
             user::set(metadata, name, value).map_err(full)
         })
         .await

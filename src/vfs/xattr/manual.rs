@@ -1,7 +1,7 @@
 //! `docs/xattrs.md`: the tables of attributes, from the table.
 
 use crate::vfs::xattr::table::{Attribute, On, TABLE};
-use crate::vfs::xattr::user::{BYTES_MAX, NAMES_MAX};
+use crate::vfs::xattr::user::BYTES_MAX;
 
 const HEAD: &str = "# Extended attributes: all of S3 that is not bytes
 
@@ -40,9 +40,7 @@ type Section = (&'static str, fn(&Attribute) -> bool);
 #[must_use]
 pub fn text() -> String {
     let room = format!("{BYTES_MAX} of them are for attributes, the rest is left for owner, mode");
-    let mut text = format!(
-        "{HEAD}{room}\nand times. An object has {NAMES_MAX} attributes at most. `ENOSPC` beyond that.\n"
-    );
+    let mut text = format!("{HEAD}{room}\nand times. `ENOSPC` beyond that.\n");
     let sections: [Section; 3] = [
         ("On a file or directory: what S3 knows", |row| {
             matches!(row.on, On::Object | On::Both | On::All) && is_of_s3(row)

@@ -26,10 +26,6 @@ const NAME_BYTES_MAX: usize = 255 - "user.".len();
 /// How many bytes the names and values of all attributes of an object may have, as they are spelt.
 pub const BYTES_MAX: usize = METADATA_BYTES_MAX - POSIX_BYTES;
 
-/// How many attributes an object may have. A head of more than 100 headers is not read by the
-/// SDK's HTTP client, and S3's own and those of owner, mode and times are some thirty.
-pub const NAMES_MAX: usize = 64;
-
 /// How a value begins whose bytes are spelt out.
 const BYTES: &str = "data:;base64,";
 
@@ -63,9 +59,8 @@ pub fn set(metadata: &mut Metadata, name: &[u8], value: &[u8]) -> Result<(), NoR
     let mut changed = metadata.clone();
     changed.insert(find(metadata, name).unwrap_or_else(|| key_of(name)), encode(value));
     let user = changed.iter().filter(|(key, _)| !posix::is_posix_key(key));
-    let (names, bytes) = user
-        .fold((0, 0), |(names, bytes), (key, text)| (names + 1, bytes + key.len() + text.len()));
-    if names > NAMES_MAX || bytes > BYTES_MAX {
+    let bytes: usize = user.map(|(key, text)| key.len() + text.len()).sum();
+    if bytes > BYTES_MAX {
         return Err(NoRoom);
     }
     *metadata = changed;
@@ -314,16 +309,6 @@ mod tests {
         assert_eq!(set(&mut metadata, b"b", b"x"), Err(NoRoom));
         assert_eq!(metadata, before);
         assert_eq!(set(&mut metadata, b"a", b"x"), Ok(()));
-    }
-
-    #[test]
-    fn there_is_an_end_to_names_as_well() {
-        let mut metadata = Metadata::new();
-        for index in 0..NAMES_MAX {
-            set(&mut metadata, format!("a{index}").as_bytes(), b"").unwrap();
-        }
-        assert_eq!(set(&mut metadata, b"one-more", b""), Err(NoRoom));
-        assert_eq!(set(&mut metadata, b"a0", b"other"), Ok(()));
     }
 
     proptest! {

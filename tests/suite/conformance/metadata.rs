@@ -11,6 +11,7 @@ cases![
     every_header_comes_back,
     user_metadata_comes_back,
     user_metadata_takes_any_printable_value,
+    user_metadata_may_be_two_hundred,
     two_kilobytes_of_user_metadata_are_the_limit,
     a_new_object_forgets_the_old_ones_metadata,
     every_storage_class_comes_back,
@@ -76,6 +77,17 @@ async fn user_metadata_takes_any_printable_value(bench: &Bench) -> Outcome {
     ]);
     put(bench, attributes.clone()).await?;
     equal("metadata", bench.head("object").await?.attributes.metadata, attributes.metadata)
+}
+
+async fn user_metadata_may_be_two_hundred(bench: &Bench) -> Outcome {
+    let names: Vec<_> = (0..200).map(|index| format!("a{index}")).collect();
+    let pairs: Vec<_> = names.iter().map(|name| (name.as_str(), "v")).collect();
+    let attributes = user(&pairs);
+    put(bench, attributes.clone()).await?;
+    let head = bench.head("object").await?.attributes;
+    equal("of a head", &head.metadata, &attributes.metadata)?;
+    let got = bench.store.get_object(&bench.bucket, "object", GetObject::default()).await?;
+    equal("of a get", got.head.attributes.metadata, attributes.metadata)
 }
 
 async fn two_kilobytes_of_user_metadata_are_the_limit(bench: &Bench) -> Outcome {

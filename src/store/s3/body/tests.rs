@@ -15,13 +15,13 @@ fn stream(bytes: u64, texts: &[&'static str]) -> Payload {
     Payload::Stream { bytes, stream: Box::pin(stream::iter(texts.collect::<Vec<_>>())) }
 }
 
-async fn sent(body: SdkByteStream) -> Result<String, BoxError> {
-    let collected = body.into_inner().collect().await?;
+async fn sent(body: SdkBody) -> Result<String, BoxError> {
+    let collected = body.collect().await?;
     Ok(String::from_utf8(collected.to_bytes().to_vec())?)
 }
 
 async fn received(answer: &'static [u8], bytes: u64) -> StoreResult<Vec<u8>> {
-    let stream = body_stream(SdkByteStream::from_static(answer), bytes);
+    let stream = body_stream(SdkBody::from(answer), Expected::bytes(bytes, None));
     let chunks: Vec<Bytes> = stream.try_collect().await?;
     Ok(chunks.concat())
 }
@@ -31,7 +31,7 @@ async fn chunks_are_sent_in_order_and_again() {
     let upload = Upload::new(chunks(&["he", "", "llo", " world"]));
     for _attempt in 0..2 {
         let body = upload.body();
-        assert_eq!(body.size_hint(), (11, Some(11)));
+        assert_eq!(Body::size_hint(&body).exact(), Some(11));
         assert_eq!(sent(body).await.unwrap(), "hello world");
     }
     assert_eq!(sent(Upload::new(Payload::empty()).body()).await.unwrap(), "");
@@ -54,7 +54,7 @@ async fn chunks_are_cut_into_frames_without_copying() {
 async fn a_stream_is_sent_once() {
     let upload = Upload::new(stream(5, &["he", "llo"]));
     let body = upload.body();
-    assert_eq!(body.size_hint(), (5, Some(5)));
+    assert_eq!(Body::size_hint(&body).exact(), Some(5));
     assert_eq!(sent(body).await.unwrap(), "hello");
     assert!(sent(upload.body()).await.is_err());
 }
@@ -75,10 +75,29 @@ async fn an_answer_must_have_the_announced_length() {
 
 #[tokio::test]
 async fn an_answer_ends_with_its_first_error() {
-    let mut stream = body_stream(SdkByteStream::from_static(b"hell"), 5);
+    let mut stream = body_stream(SdkBody::from(&b"hell"[..]), Expected::bytes(5, None));
     assert!(stream.next().await.unwrap().is_ok());
     assert!(stream.next().await.unwrap().is_err());
     assert!(stream.next().await.is_none());
+}
+
+#[tokio::test]
+async fn an_answer_must_have_the_announced_checksum() {
+    let check = async |algorithm, value: &str, is_right: bool| {
+        let checksum = Checksum { algorithm, value: value.to_owned() };
+        let expected = Expected::bytes(9, Some(&checksum));
+        let stream = body_stream(SdkBody::from(&b"123456789"[..]), expected);
+        let received: StoreResult<Vec<Bytes>> = stream.try_collect().await;
+        let kind = received.err().map(|error| error.kind);
+        assert_eq!(kind, (!is_right).then_some(ErrorKind::Corrupt), "{value}");
+    };
+    check(ChecksumAlgorithm::Crc32C, "4waSgw==", true).await;
+    check(ChecksumAlgorithm::Crc32C, "4waSgg==", false).await;
+    check(ChecksumAlgorithm::Crc64Nvme, "rosUhgp5mIg=", true).await;
+    check(ChecksumAlgorithm::Sha1, "98O8HYCOBHMq32eZZczDTKeuNEE=", true).await;
+    check(ChecksumAlgorithm::Sha1, "no base64", false).await;
+    // One of parts' checksums says nothing of these bytes.
+    check(ChecksumAlgorithm::Sha1, "98O8HYCOBHMq32eZZczDTKeuNEE=-2", true).await;
 }
 
 #[test]

@@ -1,24 +1,18 @@
 //! Limits of a request, regions, and what is sent again, against a server of canned answers.
 
-use aws_sdk_s3::config::http::HttpRequest;
-use aws_sdk_s3::config::retry::RetryConfig;
-use aws_sdk_s3::error::ConnectorError;
-use aws_smithy_runtime_api::client::http::{
-    HttpConnector, HttpConnectorFuture, SharedHttpConnector, http_client_fn,
-};
 use bytes::Bytes;
+use futures_util::TryStreamExt;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
 
 use super::*;
 use crate::store::error::ErrorKind;
-use crate::store::s3::transport::Watched;
 use crate::store::s3::{CredentialSource, S3Client, S3Options};
 use crate::store::types::{
     AclChange, CannedAcl, CompleteMultipart, CopyObject, CopySource, CreateMultipart, DeleteObject,
-    DocumentKind, GetObject, HeadObject, ListObjects, Payload, Resource, RestoreObject, Tags,
-    WriteOptions,
+    DocumentKind, GetObject, HeadObject, ListObjects, Payload, Range, Resource, RestoreObject,
+    Tags, WriteOptions,
 };
 use crate::store::{ObjectStore, Upload, UploadPart};
 
@@ -73,22 +67,26 @@ async fn serve(answers: &'static [&'static str]) -> (S3Client, JoinHandle<Vec<St
         }
         asked
     });
-    (connect(endpoint).await, server)
+    (connect(&endpoint).await, server)
 }
 
-async fn connect(endpoint: String) -> S3Client {
+async fn connect(endpoint: &str) -> S3Client {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("keys");
     std::fs::write(&path, "AKID:secret").unwrap();
     let owner_only = std::os::unix::fs::PermissionsExt::from_mode(0o600);
     std::fs::set_permissions(&path, owner_only).unwrap();
-    let options = S3Options {
-        endpoint_url: Some(endpoint),
+    let credentials = CredentialSource::KeyFile(path);
+    S3Client::connect(S3Options { credentials, ..options(endpoint) }).await.unwrap()
+}
+
+fn options(endpoint: &str) -> S3Options {
+    S3Options {
+        endpoint_url: Some(endpoint.to_owned()),
         region: Some("us-east-1".to_owned()),
-        credentials: CredentialSource::KeyFile(path),
+        credentials: CredentialSource::Anonymous,
         ..S3Options::default()
-    };
-    S3Client::connect(options).await.unwrap()
+    }
 }
 
 /// A request's head, with its body if it says how long that is.
@@ -163,6 +161,83 @@ async fn tags_are_not_written_to_a_server_that_does_not_know_them() {
     assert!(asked[0].starts_with("get /photos/a?tagging"), "{}", asked[0]);
 }
 
+#[tokio::test]
+async fn an_object_may_have_hundreds_of_headers() {
+    let metadata: String = (0..300).map(|i| format!("\r\nx-amz-meta-{i}: {i}")).collect();
+    let head: &str = format!("200 OK{metadata}").leak();
+    let (client, _server) = serve(vec![head; 2].leak()).await;
+    let head = client.head_object("photos", "a", HeadObject::default()).await.unwrap();
+    assert_eq!(head.attributes.metadata.len(), 300);
+    // The SDK reads no metadata, but it is told of them just as well.
+    client.delete_object("photos", "a", DeleteObject::default()).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_whole_object_must_have_the_checksum_that_s3_tells() {
+    const RIGHT: &str = "200 OK\r\nx-amz-checksum-crc32c: 4waSgw==\r\n\r\n123456789";
+    const WRONG: &str = "200 OK\r\nx-amz-checksum-crc32c: 4waSgw==\r\n\r\n123456780";
+    const PART: &str = "206 Partial Content\r\ncontent-range: bytes 0-1/9\r\n\
+         x-amz-checksum-crc32c: 4waSgw==\r\n\r\n12";
+    let (client, server) = serve(&[RIGHT, WRONG, PART]).await;
+    let get = async |range| {
+        let options = GetObject { range, ..GetObject::default() };
+        let got = client.get_object("photos", "a", options).await.unwrap();
+        let bytes: StoreResult<Vec<Bytes>> = got.body.try_collect().await;
+        bytes.map(|bytes| bytes.concat()).map_err(|error| error.kind)
+    };
+    assert_eq!(get(None).await, Ok(b"123456789".to_vec()));
+    assert_eq!(get(None).await, Err(ErrorKind::Corrupt));
+    assert_eq!(get(Some(Range::Span { start: 0, end: 2 })).await, Ok(b"12".to_vec()));
+    let asked = server.await.unwrap();
+    assert!(asked[0].contains("x-amz-checksum-mode: enabled"), "{}", asked[0]);
+    assert!(!asked[2].contains("x-amz-checksum-mode"), "{}", asked[2]);
+}
+
+#[tokio::test]
+async fn a_listing_that_breaks_off_is_asked_for_again() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let endpoint = format!("http://{}", listener.local_addr().unwrap());
+    let server = tokio::spawn(async move {
+        let body = LISTING.split_once("\r\n\r\n").unwrap().1;
+        for sent in [&body[..10], body] {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            read_request(&mut stream).await;
+            let length = body.len();
+            let answer = format!(
+                "HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: {length}\r\n\r\n{sent}"
+            );
+            stream.write_all(answer.as_bytes()).await.unwrap();
+        }
+    });
+    let page = connect(&endpoint).await.list_objects("photos", ListObjects::default()).await;
+    assert!(page.unwrap().objects.is_empty());
+    server.await.unwrap();
+}
+
+#[tokio::test]
+async fn a_stream_is_not_sent_again() {
+    let (client, server) = serve(&[THROTTLED]).await;
+    let once = futures_util::stream::iter([Ok(Bytes::from_static(b"hello"))]);
+    let payload = Payload::Stream { bytes: 5, stream: Box::pin(once) };
+    let put = client.put_object("photos", "a", payload, WriteOptions::default()).await;
+    assert_eq!(put.unwrap_err().kind, ErrorKind::Unavailable);
+    assert_eq!(server.await.unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn a_clock_that_goes_wrong_is_corrected_by_s3s() {
+    const SKEWED: &str = "403 Forbidden\r\ndate: Sun, 06 Nov 1994 08:49:37 GMT\r\n\r\n\
+         <Error><Code>RequestTimeTooSkewed</Code></Error>";
+    let (client, server) = serve(&[SKEWED, FOUND, FOUND]).await;
+    for _request in 0..2 {
+        client.head_object("photos", "a", HeadObject::default()).await.unwrap();
+    }
+    let asked = server.await.unwrap();
+    assert!(!asked[0].contains("x-amz-date: 19941106t"), "{}", asked[0]);
+    assert!(asked[1].contains("x-amz-date: 19941106t08"), "{}", asked[1]);
+    assert!(asked[2].contains("x-amz-date: 19941106t08"), "{}", asked[2]);
+}
+
 #[track_caller]
 fn check_missing<T>(answer: StoreResult<T>) {
     assert_eq!(answer.err().map(|error| error.kind), Some(ErrorKind::NotFound));
@@ -188,8 +263,8 @@ async fn a_key_of_white_space_is_sent_as_it_is_with_objects() {
     check_missing(client.restore_object(bucket, key, RestoreObject { days: 1, tier: None }).await);
     let expected = [
         "head /photos/%20",
-        "get /photos/%20?x-id=getobject",
-        "put /photos/%20?x-id=putobject",
+        "get /photos/%20",
+        "put /photos/%20",
         "put /photos/%20?x-id=copyobject",
         "delete /photos/%20?x-id=deleteobject",
         "post /photos/%20?restore",
@@ -213,7 +288,7 @@ async fn a_key_of_white_space_is_sent_as_it_is_with_uploads() {
     check_missing(client.list_parts(upload, None).await);
     let expected = [
         "post /photos/%20?uploads",
-        "put /photos/%20?x-id=uploadpart&partnumber=1&uploadid=u",
+        "put /photos/%20?partnumber=1&uploadid=u",
         "put /photos/%20?x-id=uploadpartcopy&partnumber=1&uploadid=u",
         "post /photos/%20?uploadid=u",
         "delete /photos/%20?x-id=abortmultipartupload&uploadid=u",
@@ -248,32 +323,15 @@ async fn a_key_of_white_space_is_sent_as_it_is_with_subresources() {
     check_asked(&server.await.unwrap(), &expected);
 }
 
-/// A network on which nothing listens.
-#[derive(Debug)]
-struct Refusing;
-
-impl HttpConnector for Refusing {
-    fn call(&self, _request: HttpRequest) -> HttpConnectorFuture {
-        let refused = std::io::Error::from(std::io::ErrorKind::ConnectionRefused);
-        HttpConnectorFuture::ready(Err(ConnectorError::io(refused.into())))
-    }
-}
-
 #[tokio::test(start_paused = true)]
 async fn an_operation_that_runs_out_of_time_tells_its_last_failure() {
-    let http = http_client_fn(|_settings, _components| SharedHttpConnector::new(Refusing));
-    let config = aws_sdk_s3::Config::builder()
-        .behavior_version_latest()
-        .allow_no_auth()
-        .region(Region::from_static("us-east-1"))
-        .endpoint_url("http://host")
-        .http_client(Watched::new(http, BASIS.answer))
-        .retry_config(RetryConfig::standard().with_max_attempts(60));
-    let client = aws_sdk_s3::Client::from_conf(config.build());
-    let (region, endpoint) = ("us-east-1".to_owned(), "http://host".to_owned());
-    let connection = Connection::new(client, region, endpoint, BASIS, Renewal::Pointless);
-    let error = connection.head_object("photos", "a", HeadObject::default()).await.unwrap_err();
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let endpoint = format!("http://{}", listener.local_addr().unwrap());
+    drop(listener);
+    let patient = S3Options { attempts_max: 60, ..options(&endpoint) };
+    let client = S3Client::connect(patient).await.unwrap();
+    let error = client.head_object("photos", "a", HeadObject::default()).await.unwrap_err();
     assert_eq!(error.kind, ErrorKind::Timeout);
-    let expected = "no success within 60 s, last failure: connection refused (http://host)";
-    assert_eq!(error.message, expected);
+    let reason = "no success within 60 s, last failure: connection refused";
+    assert_eq!(error.message, format!("{reason} ({endpoint})"));
 }

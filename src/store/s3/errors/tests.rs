@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::*;
 use crate::store::ObjectStore;
 use crate::store::s3::{CredentialSource, S3Client, S3Options};
+use crate::store::types::HeadObject;
 
 #[track_caller]
 fn check(code: &str, status: u16, expected: ErrorKind) {
@@ -114,7 +115,25 @@ fn a_broken_body_is_told_apart_by_its_cause() {
     assert_eq!(read_body_error(&stalled).kind, ErrorKind::Timeout);
 }
 
-async fn ask(endpoint: &str) -> StoreError {
+#[test]
+fn a_refusal_is_read_from_headers_and_text() {
+    let headers = HeaderMap::from_iter([(
+        http::HeaderName::from_static("x-amz-request-id"),
+        http::HeaderValue::from_static("r1"),
+    )]);
+    let text = b"<?xml version=\"1.0\"?>\n<Error><Code>NoSuchKey</Code><Message>no &quot;a&quot;\
+        </Message><Region>garage</Region></Error>";
+    let refusal = read_refusal(404, &headers, text);
+    assert_eq!((refusal.status, refusal.code.as_str()), (404, "NoSuchKey"));
+    assert_eq!(refusal.message, "no \"a\"");
+    assert_eq!(refusal.request_id.as_deref(), Some("r1"));
+    assert_eq!(refusal.region.as_deref(), Some("garage"));
+    let silent = read_refusal(403, &HeaderMap::new(), b"");
+    assert_eq!((silent.code.as_str(), silent.message.as_str()), ("", ""));
+}
+
+/// What both ways to S3 say.
+async fn ask(endpoint: &str) -> [StoreError; 2] {
     let options = S3Options {
         endpoint_url: Some(endpoint.to_owned()),
         region: Some("us-east-1".to_owned()),
@@ -123,7 +142,9 @@ async fn ask(endpoint: &str) -> StoreError {
         ..S3Options::default()
     };
     let client = S3Client::connect(options).await.unwrap();
-    client.head_bucket("photos").await.unwrap_err()
+    let of_sdk = client.head_bucket("photos").await.unwrap_err();
+    let of_wire = client.head_object("photos", "a", HeadObject::default()).await.unwrap_err();
+    [of_sdk, of_wire]
 }
 
 #[tokio::test]
@@ -131,14 +152,16 @@ async fn a_server_that_refuses_connections_is_named() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let endpoint = format!("http://{}", listener.local_addr().unwrap());
     drop(listener);
-    let error = ask(&endpoint).await;
-    assert_eq!(error.kind, ErrorKind::Unavailable);
-    assert_eq!(error.message, format!("connection refused ({endpoint})"));
+    for error in ask(&endpoint).await {
+        assert_eq!(error.kind, ErrorKind::Unavailable);
+        assert_eq!(error.message, format!("connection refused ({endpoint})"));
+    }
 }
 
 #[tokio::test]
 async fn a_host_that_has_no_address_is_named() {
-    let error = ask("http://nowhere.invalid").await;
-    assert_eq!(error.kind, ErrorKind::Unavailable);
-    assert!(error.message.contains("http://nowhere.invalid"), "{error}");
+    for error in ask("http://nowhere.invalid").await {
+        assert_eq!(error.kind, ErrorKind::Unavailable);
+        assert!(error.message.contains("http://nowhere.invalid"), "{error}");
+    }
 }

@@ -2,7 +2,6 @@
 
 use std::future::pending;
 
-use aws_smithy_runtime_api::http::StatusCode;
 use http_body_util::BodyExt;
 
 use super::*;
@@ -36,7 +35,8 @@ impl Body for Slow {
 
 #[tokio::test(start_paused = true)]
 async fn a_request_without_an_answer_is_given_up() {
-    let error = unless_stalled(pending(), &AtomicU64::new(0), LIMIT).await.unwrap_err();
+    let never = pending::<Result<(), ConnectorError>>();
+    let error = unless_stalled(never, &AtomicU64::new(0), LIMIT).await.unwrap_err();
     assert!(error.is_timeout());
 }
 
@@ -48,8 +48,7 @@ async fn a_request_is_waited_for_while_its_body_goes_out() {
             tokio::time::sleep(LIMIT / 2).await;
             sent.fetch_add(1, Ordering::Relaxed);
         }
-        let status = StatusCode::try_from(200_u16).unwrap();
-        Ok(HttpResponse::new(status, SdkBody::empty()))
+        Ok("answer")
     };
     assert!(unless_stalled(upload, &sent, LIMIT).await.is_ok());
 }
