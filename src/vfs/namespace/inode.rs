@@ -96,6 +96,8 @@ pub struct Inode {
     own: Mutex<Own>,
     /// Somebody who asked for attributes of names in it has them.
     pub attributes_arrived: Notify,
+    /// Whoever lists it for the sake of one name: others wait for what that tells.
+    pub listing_ahead: tokio::sync::Mutex<()>,
 }
 
 /// What this mount alone knows of a directory.
@@ -124,6 +126,7 @@ impl Inode {
             pages_of: Mutex::default(),
             own: Mutex::default(),
             attributes_arrived: Notify::new(),
+            listing_ahead: tokio::sync::Mutex::default(),
         })
     }
 

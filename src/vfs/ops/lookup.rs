@@ -92,9 +92,8 @@ impl Vfs {
         let name = std::str::from_utf8(name).map_err(|_| VfsError::NameNotUtf8)?;
         let name: Arc<str> = Arc::from(name);
         let mut remembered = self.remembered(directory, &name, &named);
-        let goes_on = || self.is_being_emptied(directory) || self.is_walked(directory, &name);
-        if remembered.is_none() && goes_on() {
-            self.list_ahead(directory, &named).await;
+        if remembered.is_none() {
+            self.ask_ahead(directory, &name, &named).await;
             remembered = self.remembered(directory, &name, &named);
         }
         let (known, ttl) = match remembered {
@@ -104,7 +103,7 @@ impl Vfs {
         Ok(Found { name, named, known, ttl })
     }
 
-    fn remembered(
+    pub(crate) fn remembered(
         &self,
         directory: &Inode,
         name: &str,

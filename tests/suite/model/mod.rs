@@ -7,8 +7,8 @@
 mod attributes;
 mod client;
 mod faults;
-mod looking;
 mod listings;
+mod looking;
 mod open;
 mod removals;
 mod steps;

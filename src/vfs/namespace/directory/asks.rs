@@ -1,15 +1,56 @@
-//! Asks: whether a program goes through a directory name by name.
+//! Asks: how to find out about a name, when a program may want the next one soon.
 //!
-//! Where the names of a large directory expire together, each would be asked for by itself,
-//! though one page of a listing tells a thousand.
+//! One page of a listing tells a thousand names, and of a directory that fits in one which names are
+//! free as well. Whoever goes through a directory name by name is not asked for each of them.
 
 use std::time::Duration;
 
 /// From so many names on that were asked for one by one, a page is asked for instead.
-pub const ASKS_MIN: u32 = 8;
+pub const ASKS_MIN: u32 = 4;
 
 /// Asks further apart than this have nothing to do with one another.
-pub const PAUSE_MAX: Duration = Duration::from_millis(500);
+pub const PAUSE_MAX: Duration = Duration::from_secs(3);
+
+/// A directory of no more names is told by one page, also when some were added meanwhile.
+const WHOLE_NAMES_MAX: usize = 900;
+
+/// How to find out about a name.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Question {
+    /// By asking for it alone.
+    Name,
+    /// By a page of the listing that begins with it.
+    Behind,
+    /// By all of the listing.
+    All,
+}
+
+/// What is known of a directory in which a name is to be asked for.
+#[derive(Clone, Copy, Debug)]
+pub struct Asked {
+    /// A program goes through it name by name.
+    pub is_walked: bool,
+    /// All of it was listed once, or made here.
+    pub was_listed: bool,
+    /// The name was there when it was asked for last.
+    pub was_there: bool,
+    /// How many names are remembered.
+    pub names: usize,
+}
+
+/// Plans how to find out about a name: a listing where that answers other questions too, for no more
+/// requests.
+#[must_use]
+pub fn plan_question(asked: Asked) -> Question {
+    let is_small = asked.was_listed && asked.names <= WHOLE_NAMES_MAX;
+    match (asked.is_walked, is_small) {
+        (true, true) => Question::All,
+        (true, false) => Question::Behind,
+        // Of a name that may be free, object and directory must be asked for.
+        (false, true) if !asked.was_there => Question::All,
+        (false, _) => Question::Name,
+    }
+}
 
 /// The names of one directory that were asked for one by one.
 #[derive(Clone, Copy, Debug, Default)]
@@ -38,6 +79,20 @@ mod tests {
         let walked = (1..=20).map(|n| asks.note(Duration::from_millis(n * 15)));
         let walked = walked.filter(|is_walked| *is_walked).count();
         assert_eq!(walked, 20 - ASKS_MIN as usize);
+    }
+
+    #[test]
+    fn a_listing_is_asked_for_where_it_answers_more() {
+        let question = |is_walked, was_listed, was_there, names| {
+            plan_question(Asked { is_walked, was_listed, was_there, names })
+        };
+        assert_eq!(question(false, false, false, 0), Question::Name);
+        assert_eq!(question(false, true, true, 10), Question::Name);
+        assert_eq!(question(false, true, false, 10), Question::All);
+        assert_eq!(question(false, true, false, 10_000), Question::Name);
+        assert_eq!(question(true, false, false, 10), Question::Behind);
+        assert_eq!(question(true, true, true, 10), Question::All);
+        assert_eq!(question(true, true, true, 10_000), Question::Behind);
     }
 
     #[test]

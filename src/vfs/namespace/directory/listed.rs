@@ -10,6 +10,7 @@ use std::ops::Bound;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::vfs::namespace::directory::asks::{Asked, Question, plan_question};
 use crate::vfs::namespace::directory::{Begun, Child, Known, Marker, NAMES_MAX, Names, freshness};
 
 /// Of a full table, at most so many names stay that no listing told.
@@ -148,10 +149,12 @@ impl Names {
         }
     }
 
-    /// A name had to be asked for by itself. Whether so many were lately that a page of names is
-    /// the better question.
-    pub fn note_ask(&mut self, now: Duration) -> bool {
-        self.asks.note(now)
+    /// How to find out about a name that has to be asked for. To be called once for each.
+    pub fn question(&mut self, name: &str, now: Duration) -> Question {
+        let was_there = self.last_known(name).is_some_and(|known| *known != Known::Absent);
+        let is_walked = self.asks.note(now);
+        let (was_listed, names) = (self.listed_at.is_some(), self.by_name.len());
+        plan_question(Asked { is_walked, was_listed, was_there, names })
     }
 }
 

@@ -4,28 +4,78 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use crate::store::error::StoreResult;
 use crate::store::types::{ListObjects, ObjectPage};
 use crate::vfs::Vfs;
-use crate::vfs::namespace::directory::Known;
+use crate::vfs::namespace::directory::asks::Question;
 use crate::vfs::namespace::inode::{Inode, Location};
 use crate::vfs::namespace::listing::Assembly;
+use crate::vfs::namespace::names::DirPrefix;
 use crate::vfs::ops::lookup::Meaning;
 
 impl Vfs {
-    /// Learns a name that is to be asked for anew and what comes behind it, also which of the
-    /// names remembered there are gone: one request for a thousand names where a program wants
-    /// one after the other. What fails here is met by whoever asks for the name alone.
-    pub(crate) async fn list_ahead(&self, directory: &Inode, named: &Meaning) {
+    /// Learns a name that is to be asked for by listing, where that answers more than asking for it
+    /// alone. What fails here is met by whoever asks for the name alone.
+    pub(crate) async fn ask_ahead(&self, directory: &Inode, name: &Arc<str>, named: &Meaning) {
         let Location::Directory { prefix, .. } = directory.place().location else { return };
         let Some((bucket, key)) = named.file().filter(|_| !self.ttl().is_zero()) else { return };
-        let asked = directory.names().stamp(self.now());
-        let options = ListObjects {
-            prefix: prefix.as_str().to_owned(),
-            delimiter: Some("/".to_owned()),
-            start_after: just_before(&key).map(str::to_owned),
-            ..ListObjects::default()
+        let question = match self.is_being_emptied(directory) {
+            true => Question::Behind,
+            false => directory.names().question(name, self.now()),
         };
-        let Ok(page) = self.store.list_objects(&bucket, options).await else { return };
+        if question == Question::Name {
+            return;
+        }
+        let _turn = directory.listing_ahead.lock().await;
+        if self.remembered(directory, name, named).is_none() {
+            let listed = match question {
+                Question::All => self.list_all(directory, &bucket, prefix).await,
+                Question::Name | Question::Behind => {
+                    self.list_behind(directory, &bucket, prefix, &key).await
+                }
+            };
+            if let Err(error) = listed {
+                tracing::debug!(bucket = &*bucket, key = &*key, %error, "not listed ahead");
+            }
+        }
+    }
+
+    /// Learns all names of a directory, where they fit in a page.
+    async fn list_all(
+        &self,
+        directory: &Inode,
+        bucket: &str,
+        prefix: DirPrefix,
+    ) -> StoreResult<()> {
+        let (begun, asked) = {
+            let names = directory.names();
+            (names.begin_listing(self.now()), names.stamp(self.now()))
+        };
+        let page = self.store.list_objects(bucket, page_of(&prefix, None)).await?;
+        let is_all = page.next.is_none();
+        let mut assembly = Assembly::new(prefix);
+        let items = self.without_asking(assembly.page(page));
+        let mut names = directory.names();
+        for (name, known) in items {
+            names.learn_listed(&name, known, asked);
+        }
+        if is_all {
+            names.listed(begun, assembly.marker());
+        }
+        Ok(())
+    }
+
+    /// Learns what is under a key and behind it, also which of the names remembered there are gone:
+    /// one request for a thousand names where a program wants one after the other.
+    async fn list_behind(
+        &self,
+        directory: &Inode,
+        bucket: &str,
+        prefix: DirPrefix,
+        key: &str,
+    ) -> StoreResult<()> {
+        let asked = directory.names().stamp(self.now());
+        let page = self.store.list_objects(bucket, page_of(&prefix, just_before(key))).await?;
         let last = last_of(&page, prefix.as_str()).filter(|_| page.next.is_some());
         let from = key.strip_prefix(prefix.as_str()).map(Arc::from);
         let items = self.without_asking(Assembly::new(prefix).page(page));
@@ -40,15 +90,16 @@ impl Vfs {
         if let Some(from) = from.filter(|_| self.lists_in_order.load(Ordering::Relaxed)) {
             names.listed_between(&from, last.as_deref(), &told, asked);
         }
+        Ok(())
     }
+}
 
-    /// Whether so many names of a directory that were there before were asked for one by one
-    /// lately that [`Vfs::list_ahead`] is the better question. To be called once for each name
-    /// that is to be asked for, before it is.
-    pub(crate) fn is_walked(&self, directory: &Inode, name: &str) -> bool {
-        let mut names = directory.names();
-        let was_there = names.last_known(name).is_some_and(|known| *known != Known::Absent);
-        was_there && names.note_ask(self.now())
+fn page_of(prefix: &DirPrefix, start_after: Option<&str>) -> ListObjects {
+    ListObjects {
+        prefix: prefix.as_str().to_owned(),
+        delimiter: Some("/".to_owned()),
+        start_after: start_after.map(str::to_owned),
+        ..ListObjects::default()
     }
 }
 
