@@ -13,8 +13,8 @@ use crate::vfs::read::pattern::Pattern;
 /// The smallest window of a scan.
 const WINDOW_BYTES_MIN: u64 = 2 << 20;
 
-/// The window is so many times what was read in order: it is full after three round trips.
-const WINDOW_GROWTH: u64 = 8;
+/// The window is so many times what was read in order: it is full after two round trips.
+const WINDOW_GROWTH: u64 = 32;
 
 /// A window is cut into so many pieces, each over a connection of its own.
 const WINDOW_PIECES: u64 = 16;

@@ -2,7 +2,7 @@
 //!
 //! What was put there last wins; what was never put there is a hole and reads as zeros. Bytes in
 //! memory are shared, not copied, except that small neighbouring writes are gathered into one
-//! buffer. Neighbouring ranges of one object become one. Everything here is pure: nothing is
+//! buffer. Neighbouring ranges of one object, or on disk, become one. Everything here is pure: nothing is
 //! read, sent or staged.
 
 use std::collections::BTreeMap;
@@ -83,13 +83,14 @@ impl Chunk {
         }
     }
 
-    /// Whether `next` goes on in the same object where this ends.
+    /// Whether `next` goes on in the same object, or on disk, where this ends.
     fn goes_on_in(&self, next: &Self) -> bool {
         match (self, next) {
             (
                 Self::Remote { object, start, bytes },
                 Self::Remote { object: next_object, start: next_start, .. },
             ) => start + bytes == *next_start && object == next_object,
+            (Self::Staged(span), Self::Staged(next)) => span.goes_on_in(next),
             _ => false,
         }
     }
@@ -245,7 +246,7 @@ impl Extents {
         }
     }
 
-    /// Joins a chunk with its neighbours, where they are ranges of one object in a row.
+    /// Joins a chunk with its neighbours, where they are in a row elsewhere too.
     fn join_before(&mut self, offset: u64) {
         let Some(chunk) = self.by_offset.get(&offset) else { return };
         let end = offset + chunk.bytes();
@@ -263,8 +264,10 @@ impl Extents {
 
     fn join(&mut self, first: u64, second: u64) {
         let more = self.by_offset.remove(&second).map_or(0, |chunk| chunk.bytes());
-        if let Some(Chunk::Remote { bytes, .. }) = self.by_offset.get_mut(&first) {
-            *bytes += more;
+        match self.by_offset.get_mut(&first) {
+            Some(Chunk::Remote { bytes, .. }) => *bytes += more,
+            Some(Chunk::Staged(span)) => *span = span.extended(more),
+            Some(Chunk::Held(_) | Chunk::Sent { .. }) | None => {}
         }
     }
 

@@ -11,6 +11,9 @@ use crate::vfs::budget::{Budget, Reservation};
 /// Drafts hold at most one part in so many of all memory.
 const SHARE: u64 = 2;
 
+/// Memory is short when one part in so many of the drafts' is left.
+const SHORT_SHARE: u64 = 4;
+
 /// What all drafts of a mount hold together.
 #[derive(Clone)]
 pub struct DraftMemory {
@@ -30,6 +33,13 @@ impl DraftMemory {
     #[must_use]
     pub fn new(budget: &Arc<Budget>) -> Self {
         Self { drafts: Budget::new(budget.bytes_max() / SHARE), all: Arc::clone(budget) }
+    }
+
+    /// Whether there is little left for drafts.
+    #[must_use]
+    pub fn is_short(&self) -> bool {
+        let left = self.drafts.bytes_max().saturating_sub(self.drafts.used());
+        left < self.drafts.bytes_max() / SHORT_SHARE
     }
 
     /// Reserves at once or not at all.

@@ -183,6 +183,18 @@ impl StagedSpan {
         Self { space: Arc::clone(&self.space), start, bytes: range.end - range.start }
     }
 
+    /// Whether `next` lies behind it on the disk.
+    #[must_use]
+    pub fn goes_on_in(&self, next: &Self) -> bool {
+        Arc::ptr_eq(&self.space, &next.space) && self.start + self.bytes == next.start
+    }
+
+    /// It and so many bytes that lie behind it.
+    #[must_use]
+    pub fn extended(&self, bytes: u64) -> Self {
+        Self { space: Arc::clone(&self.space), start: self.start, bytes: self.bytes + bytes }
+    }
+
     /// The bytes.
     pub async fn read(&self) -> VfsResult<Bytes> {
         let mut read = read_all(vec![self.clone()]).await?;

@@ -1,24 +1,34 @@
 //! Spilling: what a draft lets go of when memory is short.
 //!
 //! First what S3 has anyway; then bytes are staged on disk, those at the front of the file first,
-//! since programs go on at the end. Bytes of a part under way stay until it has arrived. Without
+//! since programs go on at the end. Bytes of a part under way stay until it has arrived. Where memory gets
+//! short, parts that have arrived are staged while the program writes on. Without
 //! room on disk, parts that have arrived are let go: their bytes are out of reach until the
 //! commit.
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use bytes::Bytes;
+use tokio::task::JoinHandle;
 
 use crate::vfs::error::{VfsError, VfsResult};
 use crate::vfs::write::cells::Cells;
 use crate::vfs::write::draft::Draft;
 use crate::vfs::write::draft::state::State;
 use crate::vfs::write::extents::{Chunk, Extents};
+use crate::vfs::write::staging::StagedSpan;
 
 /// What is staged at once.
 const SPILL_BYTES: u64 = 8 << 20;
 /// What is brought back from S3 at once.
 const BRING_BYTES: u64 = 8 << 20;
+
+/// Bytes on their way to the disk; as long as nothing else has their place they are in memory as well.
+pub(super) struct Spilling {
+    batch: Vec<(u64, Bytes)>,
+    task: JoinHandle<VfsResult<StagedSpan>>,
+}
 
 /// What the bound on memory means where nothing can be let go.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -39,6 +49,7 @@ impl Draft {
         let mut full = None;
         loop {
             if self.reserve(state, bytes) {
+                self.spill_ahead(state).await;
                 return Ok(Chunk::Held(data));
             }
             if full.is_none() {
@@ -109,27 +120,70 @@ impl Draft {
 
     /// Stages some of what is in memory; false where there is nothing to be staged.
     async fn spill(&self, state: &mut State) -> VfsResult<bool> {
-        let Some(staging) = &self.drafting.staging else { return Ok(false) };
-        let is_under_way = |number| {
-            state.sending.as_ref().is_some_and(|sending| sending.upload.is_under_way(number))
-        };
-        let batch = plan_spill(&state.extents, self.drafting.cells, is_under_way, SPILL_BYTES);
+        if state.spilling.is_none() {
+            let stays = |number| {
+                state.sending.as_ref().is_some_and(|sending| sending.upload.is_under_way(number))
+            };
+            state.spilling = self.begin_spilling(&state.extents, stays);
+        }
+        state.end_spilling().await
+    }
+
+    /// Stages parts that have arrived, without waiting for the disk, where memory is short.
+    async fn spill_ahead(&self, state: &mut State) {
+        let is_ended = |spilling: &Spilling| spilling.task.is_finished();
+        if state.spilling.as_ref().is_some_and(is_ended)
+            && let Err(error) = state.end_spilling().await
+        {
+            tracing::debug!(%error, "not staged ahead");
+            return;
+        }
+        if state.spilling.is_none() && self.drafting.memory.is_short() {
+            let Some(sending) = &state.sending else { return };
+            let stays = |number| !sending.upload.has_arrived(number);
+            state.spilling = self.begin_spilling(&state.extents, stays);
+        }
+    }
+
+    fn begin_spilling(&self, extents: &Extents, stays: impl Fn(u32) -> bool) -> Option<Spilling> {
+        let staging = Arc::clone(self.drafting.staging.as_ref()?);
+        let batch = plan_spill(extents, self.drafting.cells, stays, SPILL_BYTES);
         if batch.is_empty() {
-            return Ok(false);
+            return None;
         }
         let chunks = batch.iter().map(|(_, data)| data.clone()).collect();
-        let span = staging.put(chunks).await?;
-        let mut at = 0;
-        for range in joined(&batch) {
-            let bytes = range.end - range.start;
-            state.extents.insert(range.start, Chunk::Staged(span.slice(at..at + bytes)));
-            at += bytes;
-        }
-        Ok(true)
+        let task = tokio::spawn(async move { staging.put(chunks).await });
+        Some(Spilling { batch, task })
     }
 }
 
 impl State {
+    /// Waits for what is on its way to the disk; false where nothing is.
+    async fn end_spilling(&mut self) -> VfsResult<bool> {
+        let Some(Spilling { batch, task }) = self.spilling.take() else { return Ok(false) };
+        let staged = task.await.unwrap_or_else(|error| {
+            Err(VfsError::NoSpace(format!("staging did not come to its end: {error}")))
+        });
+        self.put_staged(batch, &staged?);
+        Ok(true)
+    }
+
+    /// Bytes are on disk now, but for those that others have taken the place of meanwhile.
+    fn put_staged(&mut self, batch: Vec<(u64, Bytes)>, span: &StagedSpan) {
+        let mut at = 0;
+        for (offset, data) in batch {
+            let bytes = data.len() as u64;
+            let staged = Chunk::Staged(span.slice(at..at + bytes));
+            at += bytes;
+            let now = self.extents.pieces(offset..offset + bytes);
+            if let [(_, Some(Chunk::Held(held)))] = &now[..]
+                && held.as_ptr() == data.as_ptr()
+            {
+                self.extents.insert(offset, staged);
+            }
+        }
+    }
+
     /// Lets go of one cell that S3 has as a part; false where there is none.
     fn let_go(&mut self, cells: Cells) -> bool {
         let Some(sending) = &self.sending else { return false };
@@ -162,12 +216,12 @@ impl State {
     }
 }
 
-/// Chooses what is staged next: bytes in memory, from the front of the file on, that no part
-/// under way has.
+/// Chooses what is staged next: bytes in memory, from the front of the file on, but for those of parts
+/// that stay.
 fn plan_spill(
     extents: &Extents,
     cells: Cells,
-    is_under_way: impl Fn(u32) -> bool,
+    stays: impl Fn(u32) -> bool,
     bytes_max: u64,
 ) -> Vec<(u64, Bytes)> {
     let mut batch = Vec::new();
@@ -178,7 +232,7 @@ fn plan_spill(
             if bytes >= bytes_max {
                 return batch;
             }
-            if is_under_way(cell.number) {
+            if stays(cell.number) {
                 continue;
             }
             let start = cell.range.start.max(offset);
@@ -190,27 +244,18 @@ fn plan_spill(
     batch
 }
 
-/// The ranges that chunks in order make, neighbours as one.
-fn joined(chunks: &[(u64, Bytes)]) -> Vec<Range<u64>> {
-    let mut ranges: Vec<Range<u64>> = Vec::new();
-    for (offset, data) in chunks {
-        let end = offset + data.len() as u64;
-        match ranges.last_mut() {
-            Some(last) if last.end == *offset => last.end = end,
-            Some(_) | None => ranges.push(*offset..end),
-        }
-    }
-    ranges
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[track_caller]
     fn check_staged(batch: &[(u64, Bytes)], expected: Range<u64>) {
-        let ranges = joined(batch);
-        assert_eq!((ranges.len(), ranges.first()), (1, Some(&expected)));
+        let mut at = expected.start;
+        for (offset, data) in batch {
+            assert_eq!(*offset, at);
+            at += data.len() as u64;
+        }
+        assert_eq!(at, expected.end);
     }
 
     #[test]

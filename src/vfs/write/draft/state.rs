@@ -11,6 +11,7 @@ use crate::vfs::error::{VfsError, VfsResult};
 use crate::vfs::types::ObjectRef;
 use crate::vfs::write::cells::{Cell, Cells};
 use crate::vfs::write::copy::Kept;
+use crate::vfs::write::draft::spill::Spilling;
 use crate::vfs::write::extents::{Chunk, Extents};
 use crate::vfs::write::gather::Piece;
 use crate::vfs::write::memory::HeldMemory;
@@ -34,6 +35,8 @@ pub(super) struct State {
     pub(super) acl_is_due: bool,
     /// There is no name to commit to any more.
     pub(super) orphaned: bool,
+    /// What is on its way to the disk.
+    pub(super) spilling: Option<Spilling>,
 }
 
 /// What S3 does not have yet.
@@ -81,6 +84,7 @@ impl State {
             change: Change::Emptied,
             acl_is_due: false,
             orphaned: false,
+            spilling: None,
         }
     }
 
