@@ -14,10 +14,10 @@ use crate::vfs::read::pattern::Pattern;
 const WINDOW_BYTES_MIN: u64 = 2 << 20;
 
 /// The window is so many times what was read in order: it is full after two round trips.
-const WINDOW_GROWTH: u64 = 32;
+const WINDOW_GROWTH: u64 = 16;
 
 /// A window is cut into so many pieces, each over a connection of its own.
-const WINDOW_PIECES: u64 = 16;
+const WINDOW_PIECES: u64 = 32;
 
 /// An object up to this size is had whole: its last byte comes hardly later than its first.
 const WHOLE_BYTES_MAX: u64 = 2 << 20;
@@ -28,13 +28,14 @@ const FIRST_UNIT_BYTES: u64 = 128 << 10;
 /// The smallest piece of a scan.
 const PIECE_BYTES_MIN: u64 = 1 << 20;
 
-/// The largest piece; larger ones make no request cheaper but first bytes later.
-const BLOCK_BYTES_MAX: u64 = 8 << 20;
+/// The largest piece; larger ones make no request cheaper but bytes later, since a piece is read when
+/// all of it is here.
+const BLOCK_BYTES_MAX: u64 = 4 << 20;
 
 /// As many requests as this saturate any link without being told to slow down.
 const REQUESTS_MAX: usize = 32;
 
-/// Sixteen of the largest pieces: further connections make no scan faster.
+/// Thirty-two of the largest pieces: further connections make no scan faster.
 const WINDOW_BYTES_MAX: u64 = 128 << 20;
 
 /// Random reads are rounded out to this: neighbours on one page of most databases come along,

@@ -90,11 +90,13 @@ impl World {
 
     /// From now on the program removes behind.
     async fn hurry(&mut self) {
+        for number in 0..FIRST {
+            put_outside(&*self.store, &format!("first-{number}"), b"x").await;
+        }
         // Nothing was made in any directory shortly before.
         tokio::time::advance(PAUSE_MAX + TTL).await;
         for number in 0..FIRST {
             let path = format!("first-{number}");
-            put_outside(&*self.store, &path, b"x").await;
             self.client.unlink(&path).await.expect("a removal");
         }
     }

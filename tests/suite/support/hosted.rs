@@ -73,12 +73,12 @@ impl Hosted {
         &self.model
     }
 
-    /// Every request that came to the server, as [`Faulty::calls`] has them.
-    pub(crate) fn calls(&self) -> Vec<(&'static str, String)> {
-        self.asked.calls()
+    /// How many bytes of objects the server has sent.
+    pub(crate) fn bytes_sent(&self) -> u64 {
+        self.asked.bytes_moved().fetched
     }
 
-    /// The same, as somebody else sees it.
+    /// The same store, as somebody else sees it.
     pub(crate) fn stranger(&self) -> Model {
         let owner = Owner { id: "5".repeat(64), display_name: Some("stranger".to_owned()) };
         self.model.for_account(owner)

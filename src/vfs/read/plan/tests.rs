@@ -21,7 +21,7 @@ fn scan(asked_end: u64, streak_bytes: u64, scans: u64) -> ReadPlan {
 #[test]
 fn limits_follow_the_memory() {
     let block = |memory| ReadLimits::for_memory(memory, Duration::ZERO).block_bytes;
-    assert_eq!((block(MIB), block(64 * MIB), block(GIB)), (MIB, 4 * MIB, 8 * MIB));
+    assert_eq!((block(MIB), block(32 * MIB), block(GIB)), (MIB, 2 * MIB, 4 * MIB));
     assert_eq!(limits().window_bytes_max, 32 * MIB);
 }
 
@@ -67,9 +67,9 @@ fn the_window_grows_with_the_streak_up_to_its_share() {
     let first = scan(128 * KIB, 128 * KIB, 1);
     assert_eq!((first.ahead, first.ahead_until), (pieces(MIB), 2 * MIB));
     let later = scan(2 * MIB, 2 * MIB, 1);
-    assert_eq!((later.ahead, later.ahead_until), (pieces(MIB), 18 * MIB));
+    assert_eq!((later.ahead, later.ahead_until), (pieces(MIB), 34 * MIB));
     let full = scan(256 * MIB, 256 * MIB, 1);
-    assert_eq!((full.ahead, full.ahead_until), (pieces(2 * MIB), 288 * MIB));
+    assert_eq!((full.ahead, full.ahead_until), (pieces(MIB), 288 * MIB));
     let shared = scan(256 * MIB, 256 * MIB, 16);
     assert_eq!((shared.ahead, shared.ahead_until), (pieces(MIB), 258 * MIB));
 }
