@@ -41,7 +41,7 @@ class Tools:
 def pailfs(tools, endpoint, path, folder):
     return [
         tools.pailfs, "mount", BUCKET, path, "--foreground", "--endpoint-url", f"http://{endpoint}",
-        "--region", REGION, "--state-dir", folder, "--memory", tools.memory, "-o", "allow_other",
+        "--region", REGION, "--state-dir", folder, "--memory", tools.memory,
     ]
 
 
@@ -51,7 +51,7 @@ def s3fs(tools, endpoint, path, folder):
     passwords.chmod(0o600)
     options = [
         f"url=http://{endpoint}", f"endpoint={REGION}", f"passwd_file={passwords}",
-        "use_path_request_style", "sigv4", "allow_other", f"tmpdir={folder}",
+        "use_path_request_style", "sigv4", f"tmpdir={folder}",
         f"parallel_count={tools.connections}", "multipart_size=8", "multireq_max=500",
         "max_stat_cache_size=200000", "stat_cache_expire=3600", "enable_noobj_cache",
         "dbglevel=err",
@@ -69,7 +69,6 @@ def rclone(tools, endpoint, path, folder):
         "--transfers", str(tools.connections), "--checkers", str(tools.connections),
         "--vfs-cache-mode", "off", "--vfs-read-chunk-size", "8M",
         "--vfs-read-chunk-streams", str(tools.connections), "--dir-cache-time", "1h",
-        "--allow-other",
     ]
 
 

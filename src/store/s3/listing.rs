@@ -24,6 +24,9 @@ impl Connection {
     ) -> StoreResult<ObjectPage> {
         let mut ask = Ask::question(Method::GET, bucket, None);
         ask.query = page_query(options);
+        let attributes =
+            ("x-amz-optional-object-attributes".to_owned(), "RestoreStatus".to_owned());
+        ask.headers.push(attributes);
         let text = self.ask(&ask, read_document).await?;
         read_page(&text)
     }

@@ -220,6 +220,7 @@ pub struct Names {
 pub struct Begun {
     asked_at: Duration,
     forgotten: u64,
+    upheavals: u64,
 }
 
 /// For how long what was asked at `asked_at` is still believed; `None`: no longer.

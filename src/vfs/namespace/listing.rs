@@ -70,6 +70,12 @@ impl Assembly {
         items
     }
 
+    /// Whether names that have come are not certain yet.
+    #[must_use]
+    pub fn holds_back(&self) -> bool {
+        !self.held_back.is_empty()
+    }
+
     /// Whether the directory's marker has come; final after the last page.
     #[must_use]
     pub fn marker(&self) -> Marker {

@@ -161,7 +161,8 @@ impl Vfs {
             }
         };
         if let Some(items) = remembered {
-            cursor.items.extend(items);
+            // Whether they are links or files may not have been asked yet.
+            cursor.items.extend(self.settle(directory, items).await);
             cursor.source = Source::Ended;
             return Ok(());
         }

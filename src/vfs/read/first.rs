@@ -32,17 +32,12 @@ impl Reader {
         let options = GetObject { range, ..GetObject::default() };
         let got = match self.store.get_object(bucket, key, options).await {
             Ok(got) => got,
-            // An empty object has no first byte, an archived one does not give it, and one that may not
-            // be decrypted may still be looked at.
-            Err(error)
-                if matches!(
-                    error.kind,
-                    ErrorKind::Range | ErrorKind::Archived | ErrorKind::Forbidden
-                ) =>
-            {
-                return Ok(None);
+            Err(error) if error.kind == ErrorKind::NotFound || error.kind.is_passing() => {
+                return Err(error);
             }
-            Err(error) => return Err(error),
+            // An empty object has no first byte, an archived one does not give it, and one that can't
+            // be decrypted may still be looked at.
+            Err(_) => return Ok(None),
         };
         if got.range.start == 0 && got.range.end <= bytes {
             memory.shrink(got.range.end);

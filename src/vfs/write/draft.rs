@@ -325,6 +325,7 @@ impl Draft {
         let mut state = self.state.lock().await;
         state.change = Change::None;
         state.acl_is_due = false;
+        state.spilling = None;
         let upload = state.sending.take();
         abort(upload).await;
     }

@@ -271,7 +271,8 @@ impl Extents {
         }
     }
 
-    /// Writes `data` into the buffer that has all of its range, where that one is ours alone.
+    /// Writes `data` into the buffer that has all of its range, where that one is small or ours alone: many
+    /// small pieces of it would each keep all of it in memory.
     fn overwrite(&mut self, offset: u64, data: &[u8]) -> bool {
         let before = self.by_offset.range_mut(..=offset).next_back();
         let Some((start, Chunk::Held(held))) = before else { return false };
@@ -281,6 +282,12 @@ impl Extents {
         }
         match std::mem::take(held).try_into_mut() {
             Ok(mut buffer) => {
+                buffer[from..from + data.len()].copy_from_slice(data);
+                *held = buffer.freeze();
+                true
+            }
+            Err(shared) if shared.len() <= GATHERED_BYTES_MAX => {
+                let mut buffer = BytesMut::from(&shared[..]);
                 buffer[from..from + data.len()].copy_from_slice(data);
                 *held = buffer.freeze();
                 true

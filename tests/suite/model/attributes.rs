@@ -298,6 +298,23 @@ fn small_objects_are_listed_as_what_they_are() {
 }
 
 #[test]
+fn links_that_a_look_at_another_name_told_are_listed_as_links() {
+    in_virtual_time(async {
+        for listing in [Listing::Names, Listing::Entries] {
+            let world = World::new().await;
+            let (client, other) = (world.mount(), world.mount());
+            assert_eq!(read_root(&client, listing).await, []);
+            let made = other.vfs().symlink(Ino::ROOT, b"link", b"there", CREATION).await;
+            made.expect("a link");
+            tokio::time::advance(TTL * 2).await;
+            client.read("absent").await.expect_err("there is none");
+            let expected = [("link".to_owned(), Kind::Symlink)];
+            assert_eq!(read_root(&client, listing).await, expected, "{listing:?}");
+        }
+    });
+}
+
+#[test]
 fn a_mount_without_attributes_asks_for_none() {
     in_virtual_time(async {
         let world = world_of_others().await;

@@ -13,6 +13,16 @@ use crate::store::types::{
 };
 
 const METADATA_PREFIX: &str = "x-amz-meta-";
+/// What an object says of itself and keeps when it is written anew.
+const KEPT_HEADERS: [&str; 7] = [
+    "content-type",
+    "content-encoding",
+    "content-language",
+    "content-disposition",
+    "cache-control",
+    "expires",
+    "x-amz-website-redirect-location",
+];
 
 /// What a write says of what it wrote.
 pub(in crate::store::s3) fn written(headers: &HeaderMap) -> Written {
@@ -54,6 +64,11 @@ fn head_of(headers: &HeaderMap, size: u64) -> StoreResult<ObjectHead> {
 }
 
 fn attributes(headers: &HeaderMap) -> StoreResult<ObjectAttributes> {
+    for name in KEPT_HEADERS {
+        if headers.get(name).is_some() && text(headers, name).is_none() {
+            return Err(not_text(&format!("the header {name}")));
+        }
+    }
     let class = owned(headers, "x-amz-storage-class");
     let algorithm = owned(headers, "x-amz-server-side-encryption");
     Ok(ObjectAttributes {
@@ -73,15 +88,18 @@ fn attributes(headers: &HeaderMap) -> StoreResult<ObjectAttributes> {
     })
 }
 
+fn not_text(what: &str) -> StoreError {
+    let message = format!("{what} of the object is not text");
+    StoreError::new(ErrorKind::Corrupt, "InvalidMetadata", message)
+}
+
 /// Fails where a value is not text: it would be lost when the object is written anew.
 fn user_metadata(
     (name, value): (&http::HeaderName, &http::HeaderValue),
 ) -> Option<StoreResult<(String, String)>> {
     let name = name.as_str().strip_prefix(METADATA_PREFIX)?;
-    let value = str::from_utf8(value.as_bytes()).map_err(|_invalid| {
-        let message = format!("the metadata {name} of the object are not text");
-        StoreError::new(ErrorKind::Corrupt, "InvalidMetadata", message)
-    });
+    let value = str::from_utf8(value.as_bytes());
+    let value = value.map_err(|_invalid| not_text(&format!("the metadata {name}")));
     Some(value.map(|value| (name.to_owned(), value.to_owned())))
 }
 

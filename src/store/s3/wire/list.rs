@@ -27,7 +27,7 @@ pub(in crate::store::s3) fn read_page(text: &[u8]) -> StoreResult<ObjectPage> {
     let names = Names::of(page.encoding.as_deref());
     let decoded = |object: ListedObject| ListedObject { key: names.decode(object.key), ..object };
     Ok(ObjectPage {
-        next: next_page(Some(page.is_truncated), page.next)?,
+        next: next_page(Some(page.is_truncated), page.next.filter(|token| !token.is_empty()))?,
         objects: page.objects.into_iter().map(decoded).collect(),
         prefixes: page.prefixes.into_iter().map(|prefix| names.decode(prefix)).collect(),
     })

@@ -114,13 +114,13 @@ impl Wire {
     where
         F: Future<Output = Result<O, Failed>>,
     {
-        let time = self.time();
+        let (time, skew_seconds) = self.time();
         let request = self.signed(ask, place, time).await.map_err(Failed::Final)?;
         let answer = self.http.send(request, limit).await.map_err(Failed::Undelivered)?;
         if answer.status().is_success() {
             return read(answer).await;
         }
-        Err(self.refused(answer, time).await)
+        Err(self.refused(answer, time, skew_seconds).await)
     }
 
     async fn signed(
@@ -137,15 +137,20 @@ impl Wire {
         signed(ask, place, Some((credentials, time)))
     }
 
-    /// The time, as S3 sees it.
-    fn time(&self) -> SystemTime {
+    /// The time, as S3 sees it, and by how much the clock was corrected for that.
+    fn time(&self) -> (SystemTime, i64) {
         let skew = self.skew_seconds.load(Ordering::Relaxed);
         let (now, by) = (self.clock.wall(), Duration::from_secs(skew.unsigned_abs()));
-        if skew < 0 { now - by } else { now + by }
+        (if skew < 0 { now - by } else { now + by }, skew)
     }
 
     /// Reads an answer that is not the one asked for, to its end: the connection is used again.
-    async fn refused(&self, answer: Response<WatchedBody>, time: SystemTime) -> Failed {
+    async fn refused(
+        &self,
+        answer: Response<WatchedBody>,
+        time: SystemTime,
+        skew_before: i64,
+    ) -> Failed {
         let (head, body) = answer.into_parts();
         let body = Limited::new(body, REFUSAL_BYTES_MAX).collect().await;
         let body = body.map(|body| body.to_bytes()).unwrap_or_default();
@@ -153,7 +158,10 @@ impl Wire {
         let skew_seconds = plan_skew(&refusal, &head.headers, time);
         if let Some(seconds) = skew_seconds {
             tracing::warn!(seconds, "the clock of this machine is not S3's");
-            self.skew_seconds.fetch_add(seconds, Ordering::Relaxed);
+            // Once for all requests that were signed with the same clock.
+            let skew = skew_before.saturating_add(seconds);
+            let order = Ordering::Relaxed;
+            self.skew_seconds.compare_exchange(skew_before, skew, order, order).ok();
         }
         Failed::Refused {
             refusal: Box::new(refusal),

@@ -163,6 +163,7 @@ impl Entry {
 
     /// Drops a block that is not what this checksum says, unless it was written anew since.
     pub fn drop_block(&self, block: u64, sum: u32) -> io::Result<()> {
+        self.wholeness.store(Wholeness::Unknown as u8, Ordering::Release);
         if self.read_sums(&(block..block + 1))? == [sum] {
             self.write_sums(block, &[0])?;
         }

@@ -58,7 +58,7 @@ const CHECK_NOW_BYTES_MAX: u64 = 1 << 20;
 /// The disk cache of one mount.
 pub struct DiskCache {
     shared: Arc<Shared>,
-    reads: Semaphore,
+    reads: Arc<Semaphore>,
     /// Of whole files, behind everybody's back: one at a time.
     checks: Semaphore,
     /// `None` once it has ended.
@@ -113,7 +113,7 @@ impl DiskCache {
             .map_err(|error| OpenError::NotWritable { path: options.directory.clone(), error })?;
         Ok(Arc::new(Self {
             shared,
-            reads: Semaphore::new(READS_MAX),
+            reads: Arc::new(Semaphore::new(READS_MAX)),
             checks: Semaphore::new(1),
             keeper: Mutex::new(Some((sender, thread))),
         }))
@@ -125,9 +125,11 @@ impl DiskCache {
         if !self.shared.may_have(&name) {
             return None;
         }
-        let _permit = self.reads.acquire().await.ok()?;
+        let permit = Arc::clone(&self.reads).acquire_owned().await.ok()?;
         let (shared, whose, range) = (Arc::clone(&self.shared), object.clone(), range.clone());
         let reading = spawn_blocking(move || {
+            // Kept to the end, also where nobody waits for it any more.
+            let _permit = permit;
             let entry = shared.entry_or_tell(&name, &whose)?;
             let read = entry.read(&range);
             Some((entry, read))

@@ -88,17 +88,22 @@ impl Names {
     /// A listing is about to be asked for.
     #[must_use]
     pub fn begin_listing(&self, now: Duration) -> Begun {
-        Begun { asked_at: now, forgotten: self.forgotten }
+        Begun { asked_at: now, forgotten: self.forgotten, upheavals: self.upheavals }
     }
 
     /// All names were told by a listing, and each was learnt: whatever is remembered from before
     /// it began and wasn't told is gone.
     pub fn listed(&mut self, begun: Begun, marker: Marker) {
         let is_older = self.listed_at.is_some_and(|before| before > begun.asked_at);
-        if is_older || self.forgotten != begun.forgotten {
+        let is_unsure = self.forgotten != begun.forgotten || self.upheavals != begun.upheavals;
+        if is_older || is_unsure {
             return;
         }
-        self.by_name.retain(|_, child| child.pinned || child.asked_at >= Some(begun.asked_at));
+        // What is in doubt is neither there nor gone before S3 has been asked.
+        let stays = |child: &Child| {
+            child.pinned || child.asked_at.is_none_or(|asked_at| asked_at >= begun.asked_at)
+        };
+        self.by_name.retain(|_, child| stays(child));
         self.listed_at = Some(begun.asked_at);
         self.marker = marker;
     }

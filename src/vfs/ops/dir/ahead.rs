@@ -76,7 +76,7 @@ impl Vfs {
     ) -> StoreResult<()> {
         let asked = directory.names().stamp(self.now());
         let page = self.store.list_objects(bucket, page_of(&prefix, just_before(key))).await?;
-        let last = last_of(&page, prefix.as_str()).filter(|_| page.next.is_some());
+        let (last, is_end) = (last_of(&page, prefix.as_str()), page.next.is_none());
         let from = key.strip_prefix(prefix.as_str()).map(Arc::from);
         let items = self.without_asking(Assembly::new(prefix).page(page));
         let told = items.iter().map(|(name, _)| Arc::clone(name)).collect();
@@ -87,8 +87,10 @@ impl Vfs {
                 names.learn_listed(&name, known, asked);
             }
         }
-        if let Some(from) = from.filter(|_| self.lists_in_order.load(Ordering::Relaxed)) {
-            names.listed_between(&from, last.as_deref(), &told, asked);
+        // A page may have nothing to tell and not be the last.
+        let is_told = (is_end || last.is_some()) && self.lists_in_order.load(Ordering::Relaxed);
+        if let Some(from) = from.filter(|_| is_told) {
+            names.listed_between(&from, last.as_deref().filter(|_| !is_end), &told, asked);
         }
         Ok(())
     }

@@ -201,7 +201,8 @@ impl Vfs {
         let is_last = taken.page.next.is_none();
         let told = self.without_asking(pages.assembly.page(taken.page));
         let asked = pages.before.map_or(taken.asked, |before| before.older(taken.asked));
-        pages.before = Some(taken.asked);
+        // What is held back is told as of the page that it came with.
+        pages.before = Some(if pages.assembly.holds_back() { asked } else { taken.asked });
         let mut items = pages.telling.learn(directory, told, asked);
         items = self.settle(directory, items).await;
         if is_last {

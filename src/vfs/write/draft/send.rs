@@ -177,6 +177,7 @@ impl Draft {
         state.change = if sent.is_outdated { Change::Written } else { Change::None };
         let leftover = state.sending.take();
         state.extents = Extents::default();
+        state.spilling = None;
         state.clean = None;
         if let Some(chunks) = &sent.chunks {
             self.drafting.reader.keep_written(&object, chunks.clone());

@@ -203,6 +203,7 @@ impl State {
         self.extents = Extents::default();
         self.clean = None;
         self.setback = None;
+        self.spilling = None;
         self.give_back();
         self.sending.take()
     }

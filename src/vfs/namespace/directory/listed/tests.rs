@@ -38,6 +38,26 @@ fn a_page_that_is_learnt_late_does_not_undo_what_happened_since() {
 }
 
 #[test]
+fn what_is_in_doubt_is_not_gone_because_a_listing_ended() {
+    let mut names = Names::default();
+    names.pin(&name("open"), file(1), at(5));
+    let begun = names.begin_listing(at(10));
+    names.unpin(&name("open"), file(1), None);
+    names.listed(begun, Marker::Absent);
+    assert_eq!(names.find("open", at(20), TTL), None, "S3 is to be asked");
+    assert_eq!(names.find("other", at(20), TTL), Some((Known::Absent, TTL - at(10))));
+}
+
+#[test]
+fn a_listing_in_which_a_name_came_in_doubt_does_not_tell_which_are_free() {
+    let mut names = Names::default();
+    let begun = names.begin_listing(at(10));
+    names.doubt(&name("doubted"));
+    names.listed(begun, Marker::Absent);
+    assert_eq!(names.find("other", at(20), TTL), None);
+}
+
+#[test]
 fn a_page_from_before_all_was_forgotten_is_told_and_not_remembered() {
     let mut names = Names::default();
     let asked = names.stamp(at(10));
