@@ -26,7 +26,7 @@ pub const NAMES_MAX: usize = 50_000;
 
 /// The attributes of at most so many names are asked for at once, ahead of a program that wants
 /// them one by one.
-const ATTRIBUTES_AHEAD_MAX: usize = 256;
+const ATTRIBUTES_AHEAD_MAX: usize = 512;
 
 /// An object longer than this is no symbolic link (`PATH_MAX`, less the NUL), and one with bytes
 /// no other special file.

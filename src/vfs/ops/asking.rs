@@ -25,7 +25,7 @@ use crate::vfs::namespace::posix::{self, Posix};
 use crate::vfs::ops::lookup::{Found, Meaning, meaning};
 
 /// Requests for attributes that one directory has under way.
-const ATTRIBUTE_REQUESTS_MAX: usize = 64;
+const ATTRIBUTE_REQUESTS_MAX: usize = 128;
 
 /// What was modified less than this before it was asked for may change again without another
 /// `LastModified`, which has whole seconds.
