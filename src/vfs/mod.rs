@@ -47,9 +47,10 @@ use crate::vfs::removal::view::View;
 use crate::vfs::types::{Ino, Source};
 use crate::vfs::write::draft::{Drafting, DraftingOptions};
 use crate::vfs::write::multipart::Multiparts;
+use crate::vfs::write::turns::UploadLimits;
 
 /// How many uploads of bytes a mount has under way at once.
-const UPLOADS_MAX: usize = 16;
+const UPLOADS: UploadLimits = UploadLimits { first: 16, min: 4, max: 64 };
 
 /// One mounted source.
 pub struct Vfs {
@@ -127,7 +128,7 @@ impl Vfs {
         let reader = Reader::over_disk(Arc::clone(&store), disk, Arc::clone(&budget), limits);
         let buffers = Arc::clone(reader.buffers());
         let drafting = DraftingOptions {
-            uploads_max: UPLOADS_MAX,
+            uploads: UPLOADS,
             part_bytes: options.part_bytes,
             staging_directory: options.state_directory.clone(),
         };

@@ -28,6 +28,9 @@ pub const NAMES_MAX: usize = 50_000;
 /// them one by one.
 const ATTRIBUTES_AHEAD_MAX: usize = 512;
 
+/// Names passed in search of the first directory: those of a page.
+const NAMES_BEFORE_DIRECTORY_MAX: usize = 1000;
+
 /// An object longer than this is no symbolic link (`PATH_MAX`, less the NUL), and one with bytes
 /// no other special file.
 pub const SPECIAL_BYTES_MAX: u64 = 4095;
@@ -213,6 +216,8 @@ pub struct Names {
     upheavals: u64,
     asking: Asking,
     asks: Asks,
+    /// A program has read all of it, and has looked up no subdirectory since.
+    is_read: bool,
 }
 
 /// A listing under way, from [`Names::begin_listing`].
@@ -399,6 +404,22 @@ impl Names {
         Claim::Ask(names)
     }
 
+    /// A program has read all of the directory.
+    pub fn was_read(&mut self) {
+        self.is_read = true;
+    }
+
+    /// A subdirectory is looked up. Whether it is the first that is since the directory was read, and
+    /// the first that it has: no other comes before it, nor more than a page of names.
+    pub fn begins_walk(&mut self, name: &str) -> bool {
+        let before = self.by_name.range::<str, _>((Bound::Unbounded, Bound::Excluded(name)));
+        let mut before = before.take(NAMES_BEFORE_DIRECTORY_MAX + 1).enumerate();
+        std::mem::take(&mut self.is_read)
+            && before.all(|(count, (_, child))| {
+                count < NAMES_BEFORE_DIRECTORY_MAX && child.known.kind() != Kind::Directory
+            })
+    }
+
     /// Whoever claimed these has asked, or has given up.
     pub fn disclaim(&mut self, names: &[Arc<str>]) {
         for name in names {
@@ -574,6 +595,22 @@ mod tests {
         assert_eq!(names.claim(&name("n02"), at(20), TTL), Claim::Asked);
         assert_eq!(claimed(&mut names, "n03"), ["n03", "n04", "n05", "n06"]);
         assert_eq!(claimed(&mut names, "n17"), ["n17"]);
+    }
+
+    #[test]
+    fn a_walk_begins_with_the_first_subdirectory_of_what_was_read() {
+        let mut names = Names::default();
+        for (text, known) in [("a", file(1)), ("b", Known::directory()), ("c", Known::directory())]
+        {
+            names.learn(&name(text), known, at(10));
+        }
+        assert!(!names.begins_walk("b"), "nobody has read it");
+        names.was_read();
+        assert!(names.begins_walk("b"));
+        assert!(!names.begins_walk("b"), "it was looked up before");
+        names.was_read();
+        assert!(!names.begins_walk("c"), "it is the second");
+        assert!(!names.begins_walk("b"), "another was looked up before");
     }
 
     #[test]

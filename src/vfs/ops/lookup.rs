@@ -70,7 +70,9 @@ impl Vfs {
     pub async fn lookup(&self, parent: Ino, name: &[u8]) -> VfsResult<Lookup> {
         let directory = self.inodes.directory(parent)?;
         let _pass = self.moves.pass(Purpose::Look, &[&directory]).await;
-        let found = self.find_whole(&directory, name).await?;
+        let found = self.find(&directory, name).await?;
+        self.peek(&directory, &found);
+        let found = self.with_attributes(&directory, found).await?;
         if matches!(found.known, Known::File(_)) {
             self.note_looked(&directory);
         }
@@ -200,12 +202,12 @@ impl Vfs {
         };
         let look = self.look(directory, (bucket, key), before.as_ref(), Wanted::Now);
         let Some(dir) = dir else { return Ok(self.known_file(look.await?)) };
-        match before {
+        match &before {
             Some(Known::File(_)) => match look.await? {
                 Some(head) => Ok(self.known_file(Some(head))),
                 None => self.ask_directory(bucket, dir).await,
             },
-            Some(Known::Directory(_)) => match self.ask_directory(bucket, dir).await? {
+            Some(Known::Directory(facts)) => match self.ask_again(bucket, dir, facts).await? {
                 Known::Absent => Ok(self.known_file(look.await?)),
                 known => Ok(known),
             },
@@ -255,6 +257,22 @@ impl Vfs {
             Some(key) if key == prefix => self.ask_marker(bucket, dir).await,
             Some(_) => Ok(Known::Directory(self.unmarked())),
         }
+    }
+
+    /// As [`Self::ask_directory`], of one that was there: a marker that it had tells by itself.
+    async fn ask_again(
+        &self,
+        bucket: &str,
+        dir: &DirPrefix,
+        facts: &DirectoryFacts,
+    ) -> VfsResult<Known> {
+        if facts.made_at.is_some()
+            && let Some(marker) = dir.marker_key()
+            && let Some(head) = self.head(bucket, marker).await?
+        {
+            return Ok(Known::Directory(self.directory_facts(&head)));
+        }
+        self.ask_directory(bucket, dir).await
     }
 
     /// What the marker of a directory that is there says of it.

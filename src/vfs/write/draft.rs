@@ -37,6 +37,7 @@ use crate::vfs::write::memory::DraftMemory;
 use crate::vfs::write::multipart::Multiparts;
 use crate::vfs::write::plan::OBJECT_BYTES_MAX;
 use crate::vfs::write::staging::Staging;
+use crate::vfs::write::turns::UploadLimits;
 use crate::vfs::write::upload::{Target, Uploader};
 
 /// A file being written.
@@ -100,7 +101,7 @@ pub struct Drafting {
 #[derive(Clone, Debug)]
 pub struct DraftingOptions {
     /// How many uploads of bytes run at once.
-    pub uploads_max: usize,
+    pub uploads: UploadLimits,
     /// Of an upload's first part, bytes.
     pub part_bytes: u64,
     /// Where bytes go that memory lacks; `None`: nowhere.
@@ -118,7 +119,7 @@ impl Drafting {
         Self {
             store: Arc::clone(multiparts.store()),
             reader: Arc::clone(reader),
-            uploader: Uploader::new(Arc::clone(multiparts), options.uploads_max),
+            uploader: Uploader::new(Arc::clone(multiparts), options.uploads),
             gatherer: Arc::new(Gatherer::new(Arc::clone(reader), Arc::clone(budget))),
             memory: DraftMemory::new(budget),
             staging: options

@@ -9,4 +9,5 @@ pub mod memory;
 pub mod multipart;
 pub mod plan;
 pub mod staging;
+pub mod turns;
 pub mod upload;

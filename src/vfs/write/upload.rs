@@ -1,6 +1,6 @@
 //! Upload: the requests that carry a file to S3.
 //!
-//! [`Uploader`] is the mount's share of them: how many run at once. [`MultipartUpload`] is one
+//! [`Uploader`] is the mount's share of them; how many run at once is `turns`' decision. [`MultipartUpload`] is one
 //! file's: its parts go up in tasks of their own while the program goes on writing, each gathered
 //! when it has its turn. What is sent and when is `draft`'s decision.
 
@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
-use tokio::sync::{OnceCell, Semaphore, SemaphorePermit};
+use tokio::sync::OnceCell;
 use tokio::task::{Id, JoinError, JoinSet};
 
 use crate::store::error::{ErrorKind, StoreError, StoreResult};
@@ -25,6 +25,7 @@ use crate::vfs::write::gather::{Gatherer, Piece};
 use crate::vfs::write::memory::HeldMemory;
 use crate::vfs::write::multipart::{Begun, Multiparts};
 use crate::vfs::write::plan::{PARTS_MAX, multipart_etag, single_etag};
+use crate::vfs::write::turns::{Turn, Turns, UploadLimits};
 
 /// The object that a file's bytes go to.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -51,20 +52,19 @@ impl Riding {
 pub struct Uploader {
     store: Arc<dyn ObjectStore>,
     multiparts: Arc<Multiparts>,
-    requests: Semaphore,
+    turns: Turns,
 }
 
 impl Uploader {
-    /// At most `requests_max` uploads of bytes run at once.
-    pub fn new(multiparts: Arc<Multiparts>, requests_max: usize) -> Arc<Self> {
+    #[must_use]
+    pub fn new(multiparts: Arc<Multiparts>, limits: UploadLimits) -> Arc<Self> {
         let store = Arc::clone(multiparts.store());
-        Arc::new(Self { store, multiparts, requests: Semaphore::new(requests_max) })
+        Arc::new(Self { store, multiparts, turns: Turns::new(limits) })
     }
 
     /// Waits until one more upload of bytes may run, which it may while the answer lives.
-    pub async fn turn(&self) -> Option<SemaphorePermit<'_>> {
-        // The semaphore is never closed, so there is always a turn to come.
-        self.requests.acquire().await.ok()
+    pub async fn turn(&self) -> Turn<'_> {
+        self.turns.turn().await
     }
 
     /// Sends the whole of a file by one PUT; the caller has the turn.
@@ -364,13 +364,14 @@ impl Shared {
     }
 
     async fn send(&self, number: u32, pieces: Vec<Piece>) -> VfsResult<Part> {
-        let _turn = self.uploader.turn().await;
+        let turn = self.uploader.turn().await;
         let upload = self.begun_for(number).await?.upload();
         let gathered = self.gatherer.gather(pieces).await?;
         let part = UploadPart { upload, number, checksum: None };
         let payload = Payload::Chunks(gathered.chunks.clone());
         let bytes = payload.bytes();
         let arrived = self.uploader.store.upload_part(part, payload).await?;
+        turn.sent(bytes);
         self.sent.fetch_add(bytes, Ordering::Relaxed);
         Ok(arrived)
     }

@@ -152,8 +152,49 @@ fn a_tree_of_a_hundred_directories_is_found_in_few_round_trips() {
         let expected: BTreeSet<_> = keys.collect();
         assert!(far.find().await == expected);
         let (round_trips, lists) = (far.round_trips(since), far.lists());
-        assert!(round_trips <= 16, "{round_trips} round trips, {lists} lists");
+        assert!(round_trips <= 6, "{round_trips} round trips, {lists} lists");
         assert!(lists <= 60, "{round_trips} round trips, {lists} lists");
+    });
+}
+
+#[test]
+fn what_is_in_subdirectories_is_asked_for_when_the_first_of_them_is_looked_up() {
+    in_virtual_time(async {
+        let far = Far::new((0..100).map(|n| format!("dir{:02}/file{:02}", n / 10, n % 10))).await;
+        let since = far.clock.monotonic();
+        assert_eq!(far.find().await.len(), 100);
+        assert_eq!((far.round_trips(since), far.lists()), (2, 2));
+    });
+}
+
+#[test]
+fn a_subdirectory_too_large_to_be_read_ahead_costs_little_more_and_once() {
+    in_virtual_time(async {
+        let large = (0..2500).map(|n| format!("a/{n}"));
+        let far = Far::new(large.chain((0..10).map(|n| format!("b{n}/file")))).await;
+        let mut lists = Vec::new();
+        for _ in 0..2 {
+            let before = far.lists();
+            assert_eq!(far.names(Ino::ROOT).await.len(), 11);
+            assert_eq!(far.names(far.walk("a").await).await.len(), 2500);
+            lists.push(far.lists() - before);
+            tokio::time::advance(TTL).await;
+        }
+        assert!(lists[0] <= lists[1] + 2, "{lists:?} lists");
+    });
+}
+
+#[test]
+fn a_subdirectory_that_is_looked_up_time_and_again_is_not_read_ahead_of() {
+    in_virtual_time(async {
+        let far = Far::new((0..10).map(|n| format!("dir{n}/file"))).await;
+        assert_eq!(far.names(Ino::ROOT).await.len(), 10);
+        for _ in 0..10 {
+            far.walk("dir0").await;
+            tokio::time::advance(TTL).await;
+        }
+        // The root, what is in its directories, and one for each time that it had to be asked for.
+        assert!(far.lists() <= 2 + 9, "{} lists", far.lists());
     });
 }
 

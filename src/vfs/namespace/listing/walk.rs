@@ -38,6 +38,13 @@ impl Pace {
         plan_walk(self.in_order >> self.in_vain, self.measured, self.names)
     }
 
+    /// Whether reading ahead was never in vain here, so that it may be tried before any of them was
+    /// listed.
+    #[must_use]
+    pub fn may_peek(&self) -> bool {
+        self.in_vain == 0
+    }
+
     /// What was read ahead did not have what was wanted: next time twice as many are to be listed
     /// before.
     pub fn was_in_vain(&mut self) {
@@ -65,6 +72,8 @@ pub fn plan_walk(in_order: u32, measured: usize, names: usize) -> bool {
 pub struct Complete {
     pub prefix: String,
     pub page: ObjectPage,
+    /// Of its subdirectories those without a marker: they have no attributes to be asked for.
+    pub unmarked: Vec<String>,
     /// When the oldest of its keys was asked for.
     pub asked: Stamp,
 }
@@ -75,12 +84,6 @@ impl Complete {
     pub fn count(&self) -> usize {
         self.page.objects.len() + self.page.prefixes.len()
     }
-
-    /// Whether the directory has an object of its own.
-    #[must_use]
-    pub fn has_marker(&self) -> bool {
-        self.page.objects.iter().any(|object| object.key == self.prefix)
-    }
 }
 
 /// Keys on their way to being listings of directories.
@@ -89,13 +92,21 @@ pub struct Splitter {
     base: String,
     /// Each inside the one before.
     open: Vec<Complete>,
+    /// Of the subdirectories of `base` those without a marker.
+    unmarked: Vec<String>,
 }
 
 impl Splitter {
     /// Of directories below `base`, which is itself none of them.
     #[must_use]
     pub fn new(base: &str) -> Self {
-        Self { base: base.to_owned(), open: Vec::new() }
+        Self { base: base.to_owned(), open: Vec::new(), unmarked: Vec::new() }
+    }
+
+    /// Of the subdirectories of the base those that came up since this was asked last, complete or
+    /// not, and have no marker.
+    pub fn take_unmarked(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.unmarked)
     }
 
     /// The directories that are complete after one page more, in S3's order of what is in them.
@@ -131,10 +142,20 @@ impl Splitter {
         let slashes = object.key.match_indices('/').map(|(at, _)| at);
         for at in slashes.filter(|at| *at >= inside) {
             let prefix = object.key[..=at].to_owned();
-            if let Some(parent) = self.open.last_mut() {
-                parent.page.prefixes.push(prefix.clone());
+            // In S3's order a marker comes before all that is below it.
+            let is_marked = object.key == prefix;
+            let unmarked = match self.open.last_mut() {
+                Some(parent) => {
+                    parent.page.prefixes.push(prefix.clone());
+                    &mut parent.unmarked
+                }
+                None => &mut self.unmarked,
+            };
+            if !is_marked {
+                unmarked.push(prefix.clone());
             }
-            self.open.push(Complete { prefix, page: ObjectPage::default(), asked });
+            let (page, unmarked) = (ObjectPage::default(), Vec::new());
+            self.open.push(Complete { prefix, page, unmarked, asked });
         }
         if let Some(open) = self.open.last_mut() {
             open.page.objects.push(object);
@@ -181,9 +202,20 @@ mod tests {
         let second = splitter.page(page(&["p/b/c/2", "p/b/d", "p/e//f"], true), Stamp::default());
         let expected =
             ["p/b/c/: p/b/c/1 p/b/c/2", "p/b/: p/b/ p/b/d p/b/c/", "p/e//: p/e//f", "p/e/: p/e//"];
-        let second = second.unwrap();
-        assert_eq!(spell(&second), expected);
-        assert!(second[1].has_marker() && !second[0].has_marker());
+        assert_eq!(spell(&second.unwrap()), expected);
+    }
+
+    #[test]
+    fn directories_without_a_marker_are_told_as_soon_as_they_come_up() {
+        let mut splitter = Splitter::new("p/");
+        let keys = ["p/a/", "p/a/1", "p/b/1", "p/b/c/", "p/b/d/e/1", "p/f/g"];
+        let complete = splitter.page(page(&keys, false), Stamp::default()).unwrap();
+        assert_eq!(splitter.take_unmarked(), ["p/b/", "p/f/"]);
+        assert_eq!(splitter.take_unmarked(), [""; 0]);
+        let of = |prefix: &str| complete.iter().find(|each| each.prefix == prefix).unwrap();
+        assert_eq!(of("p/b/").unmarked, ["p/b/d/"]);
+        assert_eq!(of("p/b/d/").unmarked, ["p/b/d/e/"]);
+        assert_eq!(of("p/a/").unmarked, [""; 0]);
     }
 
     #[test]
@@ -221,6 +253,14 @@ mod tests {
         pace.was_in_vain();
         let walked = ('a'..='i').position(|name| pace.begins(&format!("{name}/")));
         assert_eq!(walked, Some(2 * LISTED_MIN as usize + 1));
+    }
+
+    #[test]
+    fn nothing_is_tried_beforehand_where_it_was_in_vain() {
+        let mut pace = Pace::default();
+        assert!(pace.may_peek());
+        pace.was_in_vain();
+        assert!(!pace.may_peek());
     }
 
     #[test]

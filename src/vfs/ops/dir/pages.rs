@@ -84,7 +84,8 @@ impl Requests {
         }
     }
 
-    fn ask(&mut self, store: &Arc<dyn ObjectStore>, asked: Stamp) {
+    /// Asks for what the course has next, without waiting for it.
+    pub(super) fn ask(&mut self, store: &Arc<dyn ObjectStore>, asked: Stamp) {
         for request in self.course.plan_requests() {
             let (store, scope) = (Arc::clone(store), self.scope.clone());
             self.tasks.spawn(async move { answer(&*store, scope, request, asked).await });

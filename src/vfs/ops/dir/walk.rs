@@ -6,7 +6,8 @@
 //! elsewhere, or when other walks come.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::Duration;
 
 use crate::vfs::Vfs;
 use crate::vfs::namespace::directory::listed::Stamp;
@@ -17,12 +18,17 @@ use crate::vfs::namespace::listing::walk::{Complete, NAMES_AHEAD_MAX, Pace, Spli
 use crate::vfs::namespace::listing::{Assembly, Item};
 use crate::vfs::namespace::names::{DirPrefix, Shown, name_of_prefix};
 use crate::vfs::ops::dir::pages::{Requests, Scope, Telling};
+use crate::vfs::ops::lookup::Found;
+use crate::vfs::types::Kind;
 
 /// Directories whose subdirectories somebody goes through, at once.
 const WALKS_MAX: usize = 8;
 
 /// Pages read in search of one directory before the program is taken to be elsewhere.
 const PAGES_SEARCHED_MAX: usize = 2;
+
+/// As long as no directory was found, by what was read before any was listed.
+const PAGES_PEEKED: usize = 1;
 
 /// The walks of a mount, the latest last.
 #[derive(Default)]
@@ -49,6 +55,10 @@ struct Reading {
     from: String,
     /// How often directories had lost what they knew when reading began.
     losses: u64,
+    /// Pages that the search for the next directory may take.
+    pages_searched_max: usize,
+    /// When a page was asked for last.
+    asked_at: Duration,
 }
 
 impl Walks {
@@ -94,8 +104,20 @@ impl Walk {
     }
 
     fn begins(&self, prefix: &DirPrefix) -> bool {
-        let mut pace = self.pace.lock().unwrap_or_else(PoisonError::into_inner);
-        pace.begins(prefix.as_str())
+        self.pace().begins(prefix.as_str())
+    }
+
+    /// Whether a directory may be among what is read ahead at the moment.
+    fn may_have(&self, prefix: &DirPrefix, now: Duration, ttl: Duration) -> bool {
+        // Whoever has the lock is reading.
+        let Ok(place) = self.reading.try_lock() else { return true };
+        place.as_ref().is_some_and(|reading| {
+            prefix.as_str() >= &*reading.from && freshness(reading.asked_at, now, ttl).is_some()
+        })
+    }
+
+    fn pace(&self) -> MutexGuard<'_, Pace> {
+        self.pace.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -120,18 +142,46 @@ impl Vfs {
         if !walk.begins(prefix) || !self.lists_in_order() {
             return None;
         }
-        let reading = Reading::new(bucket, &base, prefix, self.inodes.losses());
+        let reading = self.reading(&walk, prefix, PAGES_SEARCHED_MAX);
         *walk.reading.lock().await = Some(reading);
         let complete = self.read_ahead(&walk, prefix).await?;
         self.tell_walked(directory, prefix, complete).await
     }
 
-    /// A directory was listed by itself, and had so many names.
+    /// A program looks at the first subdirectory of a directory that it has read. It may go through
+    /// the tree: a page of all keys is asked for beside what it asks for itself.
+    pub(crate) fn peek(&self, directory: &Inode, found: &Found) {
+        if found.known.kind() != Kind::Directory || self.ttl().is_zero() || !self.lists_in_order() {
+            return;
+        }
+        let Some((bucket, prefix)) = found.named.directory(&found.name) else { return };
+        let Location::Directory { prefix: base, .. } = directory.place().location else { return };
+        if !directory.names().begins_walk(&found.name) || prefix.marker_key().is_none() {
+            return;
+        }
+        let may_have = |walk: &Arc<Walk>| walk.may_have(&prefix, self.now(), self.ttl());
+        if self.walks.above(&bucket, &prefix).iter().any(may_have) {
+            return;
+        }
+        let Ok(inode) = self.inodes.directory(directory.ino) else { return };
+        let walk = self.walks.of(&bucket, &inode, &base);
+        if !walk.pace().may_peek() {
+            return;
+        }
+        if let Ok(mut place) = walk.reading.try_lock() {
+            let mut reading = self.reading(&walk, &prefix, PAGES_PEEKED);
+            reading.requests.ask(&self.store, self.walk_stamp());
+            *place = Some(reading);
+        }
+    }
+
+    /// A program has read a directory, which was listed by itself and had so many names.
     pub(super) fn note_listed(&self, directory: &Inode, names: usize) {
+        directory.names().was_read();
         let Location::Directory { bucket, .. } = directory.place().location else { return };
         let Some((parent, base)) = self.parent_of(directory, &bucket) else { return };
         let walk = self.walks.of(&bucket, &parent, &base);
-        walk.pace.lock().unwrap_or_else(PoisonError::into_inner).told(names);
+        walk.pace().told(names);
     }
 
     fn parent_of(&self, directory: &Inode, bucket: &Arc<str>) -> Option<(Arc<Inode>, DirPrefix)> {
@@ -154,7 +204,7 @@ impl Vfs {
                 && freshness(complete.asked.at, self.now(), self.ttl()).is_some()
         });
         if complete.is_none() {
-            walk.pace.lock().unwrap_or_else(PoisonError::into_inner).was_in_vain();
+            walk.pace().was_in_vain();
         }
         if !is_believed {
             *place = None;
@@ -163,45 +213,79 @@ impl Vfs {
     }
 
     async fn search(&self, walk: &Walk, reading: &mut Reading, prefix: &str) -> Option<Complete> {
-        for _ in 0..=PAGES_SEARCHED_MAX {
+        let mut pages = 0;
+        loop {
             if let Some(complete) = reading.ready.remove(prefix) {
                 // What is inside comes behind, and so does all that the program will want.
                 reading.ready = reading.ready.split_off(prefix);
                 prefix.clone_into(&mut reading.from);
+                reading.pages_searched_max = PAGES_SEARCHED_MAX;
                 return Some(complete);
             }
             let names: usize = reading.ready.values().map(Complete::count).sum();
-            if reading.has_ended || names > NAMES_AHEAD_MAX {
+            if reading.has_ended || names > NAMES_AHEAD_MAX || pages == reading.pages_searched_max {
                 return None;
             }
-            let stamp = || Stamp { at: self.now(), upheavals: 0 };
-            let taken = reading.requests.next(self, stamp).await.ok()?;
-            if !self.lists_in_order() {
-                return None;
-            }
-            reading.has_ended = taken.page.next.is_none();
-            for complete in reading.splitter.page(taken.page, taken.asked)? {
-                self.learn_unmarked(walk, &complete);
-                reading.ready.insert(complete.prefix.clone(), complete);
-            }
+            self.read_page(walk, reading).await?;
+            pages += 1;
         }
-        None
     }
 
-    /// A directory without a marker has no attributes of its own to be asked for.
-    fn learn_unmarked(&self, walk: &Walk, complete: &Complete) {
-        if complete.has_marker() {
-            return;
+    async fn read_page(&self, walk: &Walk, reading: &mut Reading) -> Option<()> {
+        reading.asked_at = self.now();
+        let taken = reading.requests.next(self, || self.walk_stamp()).await.ok()?;
+        if !self.lists_in_order() {
+            return None;
         }
-        let Shown::As(name) = name_of_prefix(&walk.base, &complete.prefix) else { return };
-        let is_child = *complete.prefix == format!("{}{name}/", walk.base.as_str());
-        let base = walk.inode.upgrade().filter(|_| is_child);
-        let Some(base) = base else { return };
-        let mut names = base.names();
-        if matches!(names.last_known(&name), Some(Known::Directory(facts)) if facts.posix.posix().is_none())
-        {
-            let known = Known::Directory(self.unmarked());
-            names.learn(&Arc::from(name.as_ref()), known, complete.asked.at);
+        reading.has_ended = taken.page.next.is_none();
+        for complete in reading.splitter.page(taken.page, taken.asked)? {
+            reading.ready.insert(complete.prefix.clone(), complete);
+        }
+        let unmarked = reading.splitter.take_unmarked();
+        if let Some(base) = walk.inode.upgrade() {
+            self.learn_unmarked(&base, &walk.base, &unmarked, taken.asked.at);
+        }
+        Some(())
+    }
+
+    /// What is read ahead is told only where directories have not lost what they knew.
+    fn walk_stamp(&self) -> Stamp {
+        Stamp { at: self.now(), upheavals: 0 }
+    }
+
+    fn reading(&self, walk: &Walk, first: &DirPrefix, pages_searched_max: usize) -> Reading {
+        let before_first = first.as_str().trim_end_matches('/');
+        let (bucket, base) = (Arc::clone(&walk.bucket), walk.base.as_str());
+        let scope = Scope { bucket, prefix: Arc::from(base), delimiter: None };
+        let course = Course::new(base, true).starting(before_first);
+        Reading {
+            requests: Requests::new(scope, course),
+            splitter: Splitter::new(base),
+            ready: BTreeMap::new(),
+            has_ended: false,
+            from: first.as_str().to_owned(),
+            losses: self.inodes.losses(),
+            pages_searched_max,
+            asked_at: self.now(),
+        }
+    }
+
+    /// Subdirectories without a marker have no attributes of their own to be asked for.
+    fn learn_unmarked(
+        &self,
+        directory: &Inode,
+        prefix: &DirPrefix,
+        unmarked: &[String],
+        asked_at: Duration,
+    ) {
+        let mut names = directory.names();
+        for path in unmarked {
+            let Shown::As(name) = name_of_prefix(prefix, path) else { continue };
+            let is_child = *path == format!("{}{name}/", prefix.as_str());
+            let known = names.last_known(&name).filter(|_| is_child);
+            if known.is_some_and(|known| known.kind() == Kind::Directory && !known.is_whole()) {
+                names.learn(&Arc::from(name.as_ref()), Known::Directory(self.unmarked()), asked_at);
+            }
         }
     }
 
@@ -218,23 +302,7 @@ impl Vfs {
         let items = telling.learn(directory, told, complete.asked);
         let mut items = self.settle(directory, items).await;
         items.extend(telling.end(directory, assembly.marker()));
+        self.learn_unmarked(directory, prefix, &complete.unmarked, complete.asked.at);
         Some(items)
-    }
-}
-
-impl Reading {
-    fn new(bucket: &Arc<str>, base: &DirPrefix, first: &DirPrefix, losses: u64) -> Self {
-        let before_first = first.as_str().trim_end_matches('/');
-        let scope =
-            Scope { bucket: Arc::clone(bucket), prefix: Arc::from(base.as_str()), delimiter: None };
-        let course = Course::new(base.as_str(), true).starting(before_first);
-        Self {
-            requests: Requests::new(scope, course),
-            splitter: Splitter::new(base.as_str()),
-            ready: BTreeMap::new(),
-            has_ended: false,
-            from: first.as_str().to_owned(),
-            losses,
-        }
     }
 }

@@ -129,12 +129,13 @@ impl Draft {
     async fn send_whole(&self, state: &State, stamp: &Stamp) -> VfsResult<Sent> {
         let pieces = state.pieces(0..state.bytes)?;
         let uploader = &self.drafting.uploader;
-        let _turn = uploader.turn().await;
+        let turn = uploader.turn().await;
         let gathered = self.drafting.gatherer.gather(pieces).await?;
         let riding = state.stamped_riding(stamp);
         let conditions = plan_conditions(state.base.as_ref());
         let (target, chunks) = (&state.target, &gathered.chunks);
         let etag = uploader.put_whole(target, chunks, &riding, conditions).await?;
+        turn.sent(state.bytes);
         let chunks = Some(gathered.chunks);
         Ok(Sent { etag, is_stamped: true, is_outdated: false, chunks })
     }

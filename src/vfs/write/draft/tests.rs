@@ -66,7 +66,8 @@ impl World {
             Disk::None => None,
         };
         let multiparts = Multiparts::new(Arc::clone(&shared), None, clock);
-        let options = DraftingOptions { uploads_max: 4, part_bytes: CELL, staging_directory };
+        let uploads = UploadLimits { first: 4, min: 4, max: 4 };
+        let options = DraftingOptions { uploads, part_bytes: CELL, staging_directory };
         let drafting = Drafting::new(&multiparts, &budget, &reader, options);
         Self { store, budget, multiparts, drafting, _directory: directory }
     }
