@@ -18,12 +18,14 @@ from suite.stand import (
 )
 
 KEYS = {"AWS_ACCESS_KEY_ID": ACCESS_KEY, "AWS_SECRET_ACCESS_KEY": SECRET_KEY}
+# How each is told whom to trust.
+TRUST = ("AWS_CA_BUNDLE", "CURL_CA_BUNDLE", "RCLONE_CA_CERT")
 
 
 @dataclass(frozen=True)
 class Contender:
     name: str
-    # From the tools, the endpoint, the mountpoint and a folder of its own to the command.
+    # From the tools, the server's URL, the mountpoint and a folder of its own to the command.
     command: Callable
     version: Callable
 
@@ -38,19 +40,19 @@ class Tools:
     memory: str
 
 
-def pailfs(tools, endpoint, path, folder):
+def pailfs(tools, url, path, folder):
     return [
-        tools.pailfs, "mount", BUCKET, path, "--foreground", "--endpoint-url", f"http://{endpoint}",
+        tools.pailfs, "mount", BUCKET, path, "--foreground", "--endpoint-url", url,
         "--region", REGION, "--state-dir", folder, "--memory", tools.memory,
     ]
 
 
-def s3fs(tools, endpoint, path, folder):
+def s3fs(tools, url, path, folder):
     passwords = folder / "passwd"
     passwords.write_text(f"{ACCESS_KEY}:{SECRET_KEY}\n")
     passwords.chmod(0o600)
     options = [
-        f"url=http://{endpoint}", f"endpoint={REGION}", f"passwd_file={passwords}",
+        f"url={url}", f"endpoint={REGION}", f"passwd_file={passwords}",
         "use_path_request_style", "sigv4", f"tmpdir={folder}",
         f"parallel_count={tools.connections}", "multipart_size=8", "multireq_max=500",
         "max_stat_cache_size=200000", "stat_cache_expire=3600", "enable_noobj_cache",
@@ -59,10 +61,10 @@ def s3fs(tools, endpoint, path, folder):
     return ["s3fs", BUCKET, path, "-f", *(word for option in options for word in ("-o", option))]
 
 
-def rclone(tools, endpoint, path, folder):
+def rclone(tools, url, path, folder):
     return [
         tools.rclone, "mount", f":s3:{BUCKET}", path, "--config", "", "--cache-dir", folder,
-        "--s3-provider", "Other", "--s3-endpoint", f"http://{endpoint}", "--s3-region", REGION,
+        "--s3-provider", "Other", "--s3-endpoint", url, "--s3-region", REGION,
         "--s3-access-key-id", ACCESS_KEY, "--s3-secret-access-key", SECRET_KEY,
         "--s3-force-path-style", "--s3-no-check-bucket",
         "--s3-chunk-size", "8M", "--s3-upload-concurrency", str(tools.connections),
@@ -87,7 +89,7 @@ CONTENDERS = (
 class Mount:
     """A mount of one contender, until the block ends."""
 
-    def __init__(self, stand, tools, contender, latency, options=(), kept=None):
+    def __init__(self, stand, tools, contender, url, options=(), kept=None):
         self.stand, self.contender = stand, contender
         # What is kept outlives the mount, and is kept by mountpoint.
         self.kept = kept is not None
@@ -96,12 +98,13 @@ class Mount:
         for folder in (self.path, state):
             folder.mkdir(parents=True, exist_ok=True)
         self.command = [
-            *contender.command(tools, stand.endpoint(latency), self.path, state), *options,
+            *contender.command(tools, url, self.path, state), *options,
         ]
         self.process = None
 
     def __enter__(self):
-        environment = {**os.environ, **KEYS}
+        trust = dict.fromkeys(TRUST, str(self.stand.certificate))
+        environment = {**os.environ, **KEYS, **trust}
         self.process = self.stand.start(self.command, env=environment)
         try:
             wait_for(self._ready, self.contender.name)

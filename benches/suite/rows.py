@@ -67,6 +67,8 @@ class Row:
     raw: Callable
     work: Callable
     latency: bool = False
+    # All but the raw client, which has none, over TLS.
+    tls: bool = False
     goals: tuple = ()
     # Who takes part; all where it is empty.
     contenders: tuple = ()
@@ -222,20 +224,27 @@ RANDOM = {"rclone": ["--vfs-read-chunk-size", "64k", "--vfs-read-chunk-streams",
 # What a listing tells is all that is shown.
 LISTING_ALONE = {"pailfs": ["--posix-dialect", "none"], "rclone": ["--use-server-modtime"]}
 
+# What is read and written in order: with latency, and over TLS, as well.
+READ = {
+    "raw": lambda run: run.raw("get", "big", run.sizes.big),
+    "work": lambda run: run.files("read", run.path / "big", run.sizes.big),
+    "rate": MIB_RATE,
+}
+WRITE = {
+    "raw": raw_write,
+    "work": lambda run: run.files("write", run.path / "written", run.sizes.big),
+    "check": check_written,
+    "rate": MIB_RATE,
+}
+
 ROWS = (
     *beside_both(
-        "read", "read 1 GiB, cold",
-        raw=lambda run: run.raw("get", "big", run.sizes.big),
-        work=lambda run: run.files("read", run.path / "big", run.sizes.big),
-        goals=(speed(0.45), cpu(0.6)), slow_goals=(speed(0.9),), rate=MIB_RATE,
-    ),
+        "read", "read 1 GiB, cold", goals=(speed(0.45), cpu(0.6)), slow_goals=(speed(0.9),), **READ),
+    Row("read-tls", "read 1 GiB, cold, TLS (raw: without)", tls=True, **READ),
     *beside_both(
-        "write", "write 1 GiB until durable",
-        raw=raw_write,
-        work=lambda run: run.files("write", run.path / "written", run.sizes.big),
-        check=check_written,
-        goals=(speed(0.4), cpu(0.7)), slow_goals=(speed(0.9),), rate=MIB_RATE,
-    ),
+        "write", "write 1 GiB until durable", goals=(speed(0.4), cpu(0.7)), slow_goals=(speed(0.9),),
+        **WRITE),
+    Row("write-tls", "write 1 GiB until durable, TLS (raw: without)", tls=True, **WRITE),
     Row(
         "random-1", "random 4 KiB reads, cold, 1 job",
         raw=lambda run: run.raw("random", "big", run.sizes.big, run.sizes.random_alone, connections=1),

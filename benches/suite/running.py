@@ -65,7 +65,7 @@ def run_mounted(stand, tools, sizes, row, contender):
     kept = stand.folder / f"kept-{row.name}-{contender.name}" if row.before else None
 
     def mount():
-        return Mount(stand, tools, contender, row.latency, options, kept)
+        return Mount(stand, tools, contender, stand.url(row), options, kept)
 
     if row.before:
         with mount() as mounted:

@@ -108,6 +108,7 @@ class Stand:
         self.folder = Path(tempfile.mkdtemp(prefix="pailfs-bench-"))
         self.processes = []
         self.port, self.slow_port, self.control_port = free_port(), free_port(), free_port()
+        self.tls_port = free_port()
 
     def __enter__(self):
         try:
@@ -134,7 +135,27 @@ class Stand:
             "--delay-ms", str(DELAY_MS), "--rate", str(RATE_BYTES),
         ])
         wait_for(lambda: listens(self.slow_port) and listens(self.control_port), "the proxy")
+        self._start_tls()
         self.raw("make-bucket")
+
+    def _start_tls(self):
+        """The same server behind a TLS that is not ours."""
+        key, settings = self.folder / "key.pem", self.folder / "stunnel.conf"
+        self.timed([
+            "openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1",
+            "-nodes", "-keyout", key, "-out", self.certificate, "-days", "2",
+            "-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1",
+            "-addext", "basicConstraints=critical,CA:FALSE",
+        ], START_SECONDS_MAX)
+        settings.write_text(
+            f"foreground = yes\npid =\n[s3]\naccept = 127.0.0.1:{self.tls_port}\n"
+            f"connect = 127.0.0.1:{self.port}\ncert = {self.certificate}\nkey = {key}\n")
+        self.start(["stunnel", settings])
+        wait_for(lambda: listens(self.tls_port), "stunnel")
+
+    @property
+    def certificate(self):
+        return self.folder / "certificate.pem"
 
     def start(self, command, **options):
         log = (self.folder / f"log-{len(self.processes)}").open("wb")
@@ -146,6 +167,11 @@ class Stand:
 
     def endpoint(self, latency):
         return f"127.0.0.1:{self.slow_port if latency else self.port}"
+
+    def url(self, row):
+        if row.tls:
+            return f"https://127.0.0.1:{self.tls_port}"
+        return f"http://{self.endpoint(row.latency)}"
 
     def raw(self, *words, latency=False, connections=None):
         """Runs the raw client."""

@@ -19,7 +19,7 @@ pub mod write;
 pub mod xattr;
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, OnceLock, Weak};
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
@@ -54,6 +54,8 @@ const UPLOADS: UploadLimits = UploadLimits { first: 16, min: 4, max: 64 };
 
 /// One mounted source.
 pub struct Vfs {
+    /// For what goes on behind a program's back.
+    me: Weak<Self>,
     store: Arc<dyn ObjectStore>,
     options: Options,
     clock: Arc<dyn Clock>,
@@ -65,7 +67,7 @@ pub struct Vfs {
     attributes: Option<Arc<Attributes>>,
     budget: Arc<Budget>,
     buffers: Arc<Buffers>,
-    moves: Moves,
+    moves: Arc<Moves>,
     removals: Arc<Removals>,
     journal: Option<Journal>,
     multiparts: Arc<Multiparts>,
@@ -136,7 +138,8 @@ impl Vfs {
         let journal = state.map(|directory| Journal::new(directory, &options.state_scope));
         let multiparts = Multiparts::new(Arc::clone(&store), journal.clone(), Arc::clone(&clock));
         let drafting = Drafting::new(&multiparts, &budget, &reader, drafting);
-        Arc::new(Self {
+        Arc::new_cyclic(|me| Self {
+            me: me.clone(),
             reader,
             drafting,
             budget,
@@ -149,7 +152,7 @@ impl Vfs {
                 .map(Arc::new),
             inodes: Inodes::new(root),
             handles: Handles::default(),
-            moves: Moves::default(),
+            moves: Arc::default(),
             removals,
             journal,
             multiparts,

@@ -26,7 +26,7 @@ pub const NAMES_MAX: usize = 50_000;
 
 /// The attributes of at most so many names are asked for at once, ahead of a program that wants
 /// them one by one.
-const ATTRIBUTES_AHEAD_MAX: usize = 512;
+const ATTRIBUTES_AHEAD_MAX: usize = 256;
 
 /// Names passed in search of the first directory: those of a page.
 const NAMES_BEFORE_DIRECTORY_MAX: usize = 1000;
@@ -188,8 +188,8 @@ pub enum Claim {
     Known(Known, Duration),
     /// Somebody is asking.
     Asked,
-    /// Of these, by whoever claims; the name itself is the first.
-    Ask(Vec<Arc<str>>),
+    /// By whoever claims, who is to have these asked for as well.
+    Ask { ahead: Vec<Arc<str>> },
     /// The name itself is no longer fresh.
     Unknown,
 }
@@ -201,6 +201,8 @@ struct Asking {
     names: HashSet<Arc<str>>,
     last: Option<Arc<str>>,
     window: usize,
+    /// Whoever wants this has come so far that more are to be asked for.
+    middle: Option<Arc<str>>,
 }
 
 /// The names of one directory.
@@ -395,13 +397,42 @@ impl Names {
             self.without_attributes(Bound::Excluded(&*last), now, ttl).next() == Some(name)
         });
         let window = if continues { self.asking.window * 2 } else { 1 };
+        let mut ahead = self.claim_from(Bound::Included(&**name), window, now, ttl);
+        ahead.retain(|each| each != name);
+        Claim::Ask { ahead }
+    }
+
+    /// Names whose attributes are to be asked for by whoever wants this one, although its own are
+    /// known or asked for.
+    pub fn claim_ahead(&mut self, name: &str, now: Duration, ttl: Duration) -> Vec<Arc<str>> {
+        if self.asking.middle.as_deref() != Some(name) {
+            return Vec::new();
+        }
+        match self.asking.last.clone() {
+            Some(last) => {
+                self.claim_from(Bound::Excluded(&*last), self.asking.window * 2, now, ttl)
+            }
+            None => Vec::new(),
+        }
+    }
+
+    fn claim_from(
+        &mut self,
+        from: Bound<&str>,
+        window: usize,
+        now: Duration,
+        ttl: Duration,
+    ) -> Vec<Arc<str>> {
         let window = window.min(ATTRIBUTES_AHEAD_MAX);
-        let names = self.without_attributes(Bound::Included(&**name), now, ttl);
-        let names: Vec<_> = names.take(window).cloned().collect();
-        self.asking.window = window;
-        self.asking.last = names.last().cloned();
+        let names: Vec<_> = self.without_attributes(from, now, ttl).take(window).cloned().collect();
+        let middle = names.get(names.len() / 2).filter(|_| names.len() > 1);
+        self.asking.middle = middle.cloned();
+        if !names.is_empty() {
+            self.asking.window = window;
+            self.asking.last = names.last().cloned();
+        }
         self.asking.names.extend(names.iter().cloned());
-        Claim::Ask(names)
+        names
     }
 
     /// A program has read all of the directory.
@@ -579,7 +610,10 @@ mod tests {
 
     fn claimed(names: &mut Names, first: &str) -> Vec<String> {
         match names.claim(&name(first), at(20), TTL) {
-            Claim::Ask(asked) => asked.iter().map(ToString::to_string).collect(),
+            Claim::Ask { ahead } => std::iter::once(first)
+                .chain(ahead.iter().map(|name| &**name))
+                .map(str::to_owned)
+                .collect(),
             other => panic!("{other:?}"),
         }
     }
@@ -595,6 +629,27 @@ mod tests {
         assert_eq!(names.claim(&name("n02"), at(20), TTL), Claim::Asked);
         assert_eq!(claimed(&mut names, "n03"), ["n03", "n04", "n05", "n06"]);
         assert_eq!(claimed(&mut names, "n17"), ["n17"]);
+    }
+
+    #[test]
+    fn whoever_has_come_half_as_far_as_was_asked_has_more_asked() {
+        let mut names = Names::default();
+        for index in 0..20 {
+            names.learn(&name(&format!("n{index:02}")), file(1), at(10));
+        }
+        assert!(names.claim_ahead("n00", at(20), TTL).is_empty());
+        assert_eq!(claimed(&mut names, "n00"), ["n00"]);
+        assert_eq!(claimed(&mut names, "n01"), ["n01", "n02"]);
+        let mut ahead = |text: &str| -> Vec<String> {
+            let ahead = names.claim_ahead(text, at(20), TTL);
+            ahead.iter().map(ToString::to_string).collect()
+        };
+        assert_eq!(ahead("n01"), [""; 0]);
+        assert_eq!(ahead("n02"), ["n03", "n04", "n05", "n06"]);
+        assert_eq!(ahead("n02"), [""; 0]);
+        assert_eq!(ahead("n05").len(), 8);
+        assert_eq!(ahead("n11").len(), 5);
+        assert_eq!(ahead("n17"), [""; 0]);
     }
 
     #[test]

@@ -24,7 +24,8 @@ use crate::vfs::namespace::names::Named;
 use crate::vfs::namespace::posix::{self, Posix};
 use crate::vfs::ops::lookup::{Found, Meaning, meaning};
 
-/// Requests for attributes that one directory has under way.
+/// Requests for attributes that a program has under way ahead of it; as many again where it has come
+/// half as far.
 const ATTRIBUTE_REQUESTS_MAX: usize = 128;
 
 /// What was modified less than this before it was asked for may change again without another
@@ -51,6 +52,8 @@ impl Vfs {
         directory: &Inode,
         found: Found,
     ) -> VfsResult<Found> {
+        let ahead = directory.names().claim_ahead(&found.name, self.now(), self.ttl());
+        self.ask_behind(directory, ahead);
         if found.known.is_whole() {
             return Ok(found);
         }
@@ -62,8 +65,10 @@ impl Vfs {
             match claim {
                 Claim::Known(known, ttl) => return Ok(Found { known, ttl, ..found }),
                 Claim::Asked => arrived.await,
-                Claim::Ask(names) => {
-                    let asked = self.ask_attributes(directory, names, Wanted::Now).await;
+                Claim::Ask { ahead } => {
+                    self.ask_behind(directory, ahead);
+                    let name = vec![Arc::clone(&found.name)];
+                    let asked = self.ask_attributes(directory, name, Wanted::Now).await;
                     let first = asked.into_iter().next();
                     let (_, known) = first.ok_or(VfsError::NotFound)?;
                     // What this mount has done to the name meanwhile is newer than the answer.
@@ -81,6 +86,22 @@ impl Vfs {
                 }
             }
         }
+    }
+
+    /// Asks for the attributes of claimed names behind the program's back, which has leave to look.
+    fn ask_behind(&self, directory: &Inode, names: Vec<Arc<str>>) {
+        if names.is_empty() {
+            return;
+        }
+        let (me, inode) = (self.me.clone(), self.inodes.directory(directory.ino));
+        let (Some(vfs), Ok(inode)) = (me.upgrade(), inode) else {
+            return directory.names().disclaim(&names);
+        };
+        let pass = self.moves.look_beside(&inode);
+        drop(tokio::spawn(async move {
+            let _pass = pass;
+            vfs.ask_attributes(&inode, names, Wanted::Next).await
+        }));
     }
 
     /// Finishes the names of a page: what was remembered elsewhere, then what is uncertain is
@@ -130,9 +151,13 @@ impl Vfs {
                 let wanted = if index == 0 { first } else { Wanted::Next };
                 let asked_at = self.now();
                 let known = self.ask_attributes_of(directory, &name, wanted).await;
+                let mut names = directory.names();
                 if let Ok(known) = &known {
-                    directory.names().learn(&name, known.clone(), asked_at);
+                    names.learn(&name, known.clone(), asked_at);
                 }
+                names.disclaim(std::slice::from_ref(&name));
+                drop(names);
+                directory.attributes_arrived.notify_waiters();
                 (name, known)
             });
         let asked: Vec<_> = stream::iter(asking).buffered(ATTRIBUTE_REQUESTS_MAX).collect().await;

@@ -54,6 +54,12 @@ pub struct Pass<'a> {
     id: u64,
 }
 
+/// Leave to look, until dropped, for what goes on behind the back of somebody who has it as well.
+pub struct Beside {
+    moves: Arc<Moves>,
+    id: u64,
+}
+
 /// A rename under way, until dropped.
 pub struct Moving<'a> {
     moves: &'a Moves,
@@ -74,6 +80,19 @@ impl Moves {
             Some(Pass { moves: self, id })
         })
         .await
+    }
+
+    /// Leave to look where the caller has it already: a rename that waits for one waits for both.
+    pub fn look_beside(self: &Arc<Self>, at: &Inode) -> Beside {
+        let mut state = self.state();
+        let id = state.next();
+        state.passes.insert(id, (Purpose::Look, spot(at).into_iter().collect()));
+        Beside { moves: Arc::clone(self), id }
+    }
+
+    fn end(&self, id: u64) {
+        self.state().passes.remove(&id);
+        self.changed.notify_waiters();
     }
 
     /// Begins the rename of what is below these: from now on nobody else changes a name there.
@@ -138,8 +157,13 @@ impl Moving<'_> {
 
 impl Drop for Pass<'_> {
     fn drop(&mut self) {
-        self.moves.state().passes.remove(&self.id);
-        self.moves.changed.notify_waiters();
+        self.moves.end(self.id);
+    }
+}
+
+impl Drop for Beside {
+    fn drop(&mut self) {
+        self.moves.end(self.id);
     }
 }
 
@@ -236,6 +260,20 @@ mod tests {
         let moving = begin.await;
         assert!(moving.switch().now_or_never().is_none());
         drop(look);
+        assert!(moving.switch().now_or_never().is_some());
+    }
+
+    #[tokio::test]
+    async fn whoever_has_leave_to_look_gives_it_to_what_goes_on_beside() {
+        let moves = Arc::new(Moves::default());
+        let inside = file("dir/file");
+        let look = moves.pass(Purpose::Look, &[&inside]).await;
+        let moving = moves.begin(below("dir/")).await;
+        assert!(moving.switch().now_or_never().is_none());
+        let beside = moves.look_beside(&inside);
+        drop(look);
+        assert!(moving.switch().now_or_never().is_none());
+        drop(beside);
         assert!(moving.switch().now_or_never().is_some());
     }
 
