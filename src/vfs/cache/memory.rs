@@ -23,6 +23,8 @@ use crate::vfs::types::ObjectRef;
 pub struct Memory {
     /// What is kept in case it is wanted again.
     recent: LruCache<ExtentKey, Bytes>,
+    /// What scans have left behind, the latest last.
+    left: LruCache<ExtentKey, Bytes>,
     /// What scans are within or will come to, in the order of its coming.
     scanned: LruCache<ExtentKey, Scanned>,
     /// So many bytes were put in since the beginning.
@@ -73,6 +75,7 @@ impl Memory {
     pub fn new(old_after_bytes: u64) -> Self {
         Self {
             recent: LruCache::unbounded(),
+            left: LruCache::unbounded(),
             scanned: LruCache::unbounded(),
             inserted_bytes: 0,
             old_after_bytes,
@@ -90,6 +93,10 @@ impl Memory {
         if let Some(scanned) = self.scanned.peek_mut(&key) {
             scanned.used_at = self.inserted_bytes;
             return Some((start, scanned.bytes.clone()));
+        }
+        if let Some(bytes) = self.left.pop(&key) {
+            self.recent.put(key, bytes.clone());
+            return Some((start, bytes));
         }
         self.recent.get(&key).map(|bytes| (start, bytes.clone()))
     }
@@ -167,6 +174,21 @@ impl Memory {
         evicted
     }
 
+    /// As [`Self::evict`], of what scans have left behind alone.
+    #[must_use]
+    pub fn evict_left(&mut self, bytes: u64) -> Vec<Bytes> {
+        let mut evicted = Vec::new();
+        let mut count = 0;
+        while count < bytes
+            && let Some((key, extent)) = self.left.pop_mru()
+        {
+            self.forget_span(&key);
+            count += extent.len() as u64;
+            evicted.push(extent);
+        }
+        evicted
+    }
+
     /// Takes out all versions of an object.
     #[must_use]
     pub fn forget(&mut self, bucket: &str, key: &str) -> Vec<Bytes> {
@@ -193,8 +215,9 @@ impl Memory {
 
     /// The extent that is to go first.
     fn pop_first(&mut self, reach: Reach) -> Option<(ExtentKey, Bytes)> {
-        if let Some(recent) = self.recent.pop_lru() {
-            return Some(recent);
+        // The latest: whoever reads it all again begins with the earliest.
+        if let Some(unwanted) = self.left.pop_mru().or_else(|| self.recent.pop_lru()) {
+            return Some(unwanted);
         }
         let (_, oldest) = self.scanned.peek_lru()?;
         let (key, scanned) = if self.inserted_bytes - oldest.used_at >= self.old_after_bytes {
@@ -209,10 +232,10 @@ impl Memory {
     }
 
     fn demote_extent(&mut self, key: &ExtentKey) {
-        if let Some(scanned) = self.scanned.pop(key) {
-            self.recent.put(key.clone(), scanned.bytes);
+        let scanned = self.scanned.pop(key).map(|scanned| scanned.bytes);
+        if let Some(bytes) = scanned.or_else(|| self.recent.pop(key)) {
+            self.left.put(key.clone(), bytes);
         }
-        self.recent.demote(key);
     }
 
     fn forget_span(&mut self, key: &ExtentKey) {
@@ -235,7 +258,7 @@ impl Memory {
             for range in spans.ranges() {
                 let start = range.start;
                 let key = ExtentKey { object: name.clone(), etag: etag.clone(), start };
-                forgotten.extend(self.recent.pop(&key));
+                forgotten.extend(self.recent.pop(&key).or_else(|| self.left.pop(&key)));
                 forgotten.extend(self.scanned.pop(&key).map(|scanned| scanned.bytes));
             }
         }

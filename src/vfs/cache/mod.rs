@@ -21,6 +21,10 @@ use crate::vfs::cache::flight::{Announcer, Flight, Flights, Outcome};
 use crate::vfs::cache::memory::{Memory, Origin};
 use crate::vfs::types::ObjectRef;
 
+/// Of the memory for data, the share beyond which a scan takes what scans have left behind. The
+/// kernel keeps it as well.
+const SCANNED_SHARE: u64 = 2;
+
 /// What is known of the bytes from an offset on.
 #[derive(Debug)]
 pub enum Found {
@@ -130,6 +134,18 @@ impl Cache {
     /// Lets the cached bytes within `range` be the first to go; says up to where that is done.
     pub fn demote(&self, object: &ObjectRef, range: Range<u64>) -> u64 {
         self.tables().memory.demote(object, range)
+    }
+
+    /// Makes room for `bytes` more of a scan out of what scans have left behind, where that is more
+    /// than a share of the memory: it is used again rather than more of it, and what programs read
+    /// here and there stays.
+    pub fn recycle(&self, bytes: u64) {
+        let share = self.budget.bytes_max() / SCANNED_SHARE;
+        let over = self.budget.used().saturating_add(bytes).saturating_sub(share);
+        if over > 0 {
+            let evicted = self.tables().memory.evict_left(over.min(bytes));
+            drop(evicted);
+        }
     }
 
     /// Forgets all versions of an object.

@@ -275,6 +275,7 @@ impl ReadHandle {
             };
             let piece = plan_piece(at, self.object.size, plan.ahead, &free);
             let bytes = piece.end - piece.start;
+            reader.cache.recycle(bytes);
             let Some(memory) = reader.budget.try_reserve_spare(bytes) else { break };
             if let Some((landing, _)) =
                 reader.cache.claim(&self.object, piece.clone(), Origin::Scan)

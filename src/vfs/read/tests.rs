@@ -110,6 +110,16 @@ async fn a_scan_larger_than_memory_stays_within_it_and_fetches_nothing_twice() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_scan_uses_the_memory_again_that_it_has_left_behind() {
+    let mount = mount(256 * MIB, 64 * MIB);
+    let handle = mount.open();
+    scan(&handle, 0..128 * MIB, 1 << 20).await;
+    mount.settle().await;
+    // Half of it, and what is read at the moment.
+    assert!(mount.budget.used() <= 38 * MIB, "{} bytes", mount.budget.used());
+}
+
+#[tokio::test(start_paused = true)]
 async fn scans_of_many_handles_do_not_evict_each_other() {
     let mount = mount(32 * MIB, 64 * MIB);
     let handles = ["one", "two", "three", "four"].map(|key| mount.open_key(key));

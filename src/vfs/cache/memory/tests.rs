@@ -55,6 +55,25 @@ fn what_is_demoted_goes_before_all_others() {
 }
 
 #[test]
+fn what_was_left_behind_last_goes_first_and_what_is_used_again_stays() {
+    let mut memory = Memory::new(100);
+    let one = object("one", "1");
+    for start in [0, 10, 20, 30] {
+        memory.insert(&one, start, extent(10), Origin::Scan);
+    }
+    assert_eq!(memory.evict_left(10).len(), 0);
+    assert_eq!(memory.demote(&one, 0..30), 30);
+    assert!(memory.get(&one, 20).is_some());
+    assert_eq!(memory.evict_left(1).len(), 1);
+    assert_eq!(memory.covered_until(&one, 10), None);
+    assert_eq!(memory.evict_left(100).len(), 1);
+    assert_eq!(memory.covered_until(&one, 0), None);
+    assert_eq!(memory.cached_bytes(&one), 20);
+    assert_eq!(memory.demote(&one, 20..40), 40);
+    assert_eq!(memory.forget("b", "one").len(), 2);
+}
+
+#[test]
 fn what_is_kept_for_a_scan_is_spared_until_it_is_left_behind() {
     let mut memory = Memory::new(100);
     let one = object("one", "1");

@@ -53,18 +53,23 @@ pub fn plan_question(asked: Asked) -> Question {
 }
 
 /// The names of one directory that were asked for one by one.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Asks {
     count: u32,
-    last_at: Option<Duration>,
+    last: Option<(Duration, Box<str>)>,
 }
 
 impl Asks {
-    /// A name is asked for. Whether so many were before, without a pause, that more will follow.
-    pub fn note(&mut self, now: Duration) -> bool {
-        let follows = self.last_at.is_some_and(|last| now.saturating_sub(last) <= PAUSE_MAX);
-        self.count = if follows { self.count.saturating_add(1) } else { 1 };
-        self.last_at = Some(now);
+    /// A name is asked for. Whether so many others were before, without a pause, that more will
+    /// follow; the same again and again is asked for because it is in use.
+    pub fn note(&mut self, name: &str, now: Duration) -> bool {
+        let last = self.last.as_ref().filter(|(at, _)| now.saturating_sub(*at) <= PAUSE_MAX);
+        self.count = match last {
+            Some((_, last)) if **last == *name => self.count,
+            Some(_) => self.count.saturating_add(1),
+            None => 1,
+        };
+        self.last = Some((now, name.into()));
         self.count > ASKS_MIN
     }
 }
@@ -76,7 +81,7 @@ mod tests {
     #[test]
     fn many_asks_without_a_pause_are_a_walk() {
         let mut asks = Asks::default();
-        let walked = (1..=20).map(|n| asks.note(Duration::from_millis(n * 15)));
+        let walked = (1..=20).map(|n| asks.note(&n.to_string(), Duration::from_millis(n * 15)));
         let walked = walked.filter(|is_walked| *is_walked).count();
         assert_eq!(walked, 20 - ASKS_MIN as usize);
     }
@@ -98,6 +103,12 @@ mod tests {
     #[test]
     fn asks_now_and_then_are_none() {
         let mut asks = Asks::default();
-        assert!((1..=100).all(|n| !asks.note(PAUSE_MAX * 2 * n)));
+        assert!((1..=100).all(|n| !asks.note(&n.to_string(), PAUSE_MAX * 2 * n)));
+    }
+
+    #[test]
+    fn the_same_name_time_and_again_is_no_walk() {
+        let mut asks = Asks::default();
+        assert!((1..=100).all(|n| !asks.note("in use", PAUSE_MAX / 2 * n)));
     }
 }

@@ -157,7 +157,7 @@ impl Names {
     /// How to find out about a name that has to be asked for. To be called once for each.
     pub fn question(&mut self, name: &str, now: Duration) -> Question {
         let was_there = self.last_known(name).is_some_and(|known| *known != Known::Absent);
-        let is_walked = self.asks.note(now);
+        let is_walked = self.asks.note(name, now);
         let (was_listed, names) = (self.listed_at.is_some(), self.by_name.len());
         plan_question(Asked { is_walked, was_listed, was_there, names })
     }
