@@ -8,6 +8,7 @@ pub mod fetch;
 pub mod first;
 pub mod pattern;
 pub mod plan;
+pub mod written;
 
 use std::ops::Range;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -144,15 +145,6 @@ impl Reader {
     #[must_use]
     pub fn disk(&self) -> Option<&Arc<DiskCache>> {
         self.disk.as_ref()
-    }
-
-    /// Keeps on disk what this mount has made an object; `bytes` in memory are counted until then.
-    pub fn keep_written(&self, object: &ObjectRef, chunks: Vec<Bytes>) {
-        let Some(disk) = &self.disk else { return };
-        disk.forget_others(object);
-        if let Some(memory) = self.budget.try_reserve_spare(object.size) {
-            disk.store(object, 0, chunks, Some(memory));
-        }
     }
 
     /// Whether bytes of some version of an object may be on disk.
