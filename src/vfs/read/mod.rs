@@ -111,10 +111,7 @@ impl Reader {
     /// Opens a version that S3 is known to have, and forgets what is cached of others.
     #[must_use]
     pub fn open(self: &Arc<Self>, object: ObjectRef) -> ReadHandle {
-        self.cache.forget_others(&object);
-        if let Some(disk) = &self.disk {
-            disk.forget_others(&object);
-        }
+        self.forget_others(&object);
         ReadHandle {
             reader: Arc::clone(self),
             object,
@@ -138,6 +135,14 @@ impl Reader {
         self.cache.forget(bucket, key);
         if let Some(disk) = &self.disk {
             disk.forget(bucket, key);
+        }
+    }
+
+    /// Forgets what is cached of other versions of an object than this.
+    pub fn forget_others(&self, object: &ObjectRef) {
+        self.cache.forget_others(object);
+        if let Some(disk) = &self.disk {
+            disk.forget_others(object);
         }
     }
 

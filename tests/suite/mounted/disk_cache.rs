@@ -1,14 +1,17 @@
 //! What is kept on disk: across restarts, within its bound, and never in anybody's way.
 
 use std::fs::{self, File};
-use std::io;
-use std::os::unix::fs::{FileExt, MetadataExt};
+use std::io::{self, Write};
+use std::os::unix::fs::{FileExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::mpsc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
-use pailfs::store::types::{CreateBucket, Payload, WriteOptions};
+use futures_util::TryStreamExt;
+use pailfs::store::types::{
+    CreateBucket, GetObject, HeadObject, ObjectHead, Payload, WriteOptions,
+};
 use rustix::mount::{MountFlags, UnmountFlags};
 use tempfile::TempDir;
 
@@ -69,6 +72,24 @@ impl Site {
         self.server.bytes_sent()
     }
 
+    /// How many bytes of objects the server has been sent.
+    fn uploaded(&self) -> u64 {
+        self.server.bytes_uploaded()
+    }
+
+    fn head(&self, key: &str) -> ObjectHead {
+        let head = self.server.store().head_object("bucket", key, HeadObject::default());
+        block_on(head).expect("an object")
+    }
+
+    /// What S3 has, past the counting.
+    fn get(&self, key: &str) -> Vec<u8> {
+        let got = self.server.store().get_object("bucket", key, GetObject::default());
+        let chunks: Vec<Bytes> =
+            block_on(async { got.await?.body.try_collect().await }).expect("an object");
+        chunks.concat()
+    }
+
     /// The files of the cache with that end of their name.
     fn files(&self, suffix: &str) -> Vec<PathBuf> {
         let mut folders = vec![self.cache.path().to_owned()];
@@ -126,6 +147,112 @@ fn what_was_written_is_read_from_disk_after_a_restart() {
     drop(site.read_all(&files, &[]));
     assert_eq!(site.bytes_sent(), 0);
     assert_eq!(site.files(".data").len(), 2, "versions that were replaced are gone");
+}
+
+/// Parts of 5 MiB, so that files of several are not too large for a test.
+const SMALL_PARTS: [&str; 2] = ["--part-size", "5M"];
+
+#[test]
+fn a_large_file_that_was_written_is_read_from_disk_also_after_a_restart() {
+    let site = Site::new();
+    let files = [
+        ("whole", bytes(15 * MIB, 1)),
+        ("odd", bytes(23 * MIB + 5, 2)),
+        ("dated", bytes(12 * MIB + 7, 3)),
+    ];
+    let mount = site.mount(&SMALL_PARTS);
+    for (name, bytes) in &files {
+        let mut file = File::create(mount.path(name)).expect("a new file");
+        file.write_all(bytes).expect("a write");
+        if *name == "dated" {
+            // S3 copies the object for that.
+            file.set_modified(SystemTime::UNIX_EPOCH).expect("a time");
+        }
+    }
+    let parts = site.head("odd").etag.as_str().ends_with("-5");
+    assert!(parts, "it went up in parts");
+    check(&mount, &files);
+    assert_eq!(site.bytes_sent(), 0, "in the mount that wrote them");
+    drop(mount);
+    drop(site.read_all(&files, &[]));
+    assert_eq!(site.bytes_sent(), 0);
+    assert_eq!(site.files(".data").len(), files.len());
+    assert_eq!(site.files("").len(), 2 * files.len() + 1, "and the lock");
+    let mount = site.mount(&["-r", "--log", "debug"]);
+    for (name, bytes) in &files {
+        check_past(&mount, open_past(&mount, name), bytes);
+    }
+    assert_eq!(site.bytes_sent(), 0);
+}
+
+#[test]
+fn what_changes_after_it_went_up_is_read_from_disk_as_it_became() {
+    let site = Site::new();
+    let mut expected = bytes(22 * MIB + 9, 1);
+    let mount = site.mount(&SMALL_PARTS);
+    let mut file = File::create(mount.path("file")).expect("a new file");
+    file.write_all(&expected).expect("a write");
+    // Four full parts.
+    poll(SOON, || (site.uploaded() >= 20 << 20).then_some(())).expect("parts that go up");
+    for at in [3, 10 * MIB - 2, 17 * MIB] {
+        expected[at..at + 5].copy_from_slice(b"later");
+        file.write_all_at(b"later", at as u64).expect("a write");
+    }
+    expected.truncate(21 * MIB);
+    file.set_len(21 << 20).expect("a shorter file");
+    drop(file);
+    drop(mount);
+    let files = [("file", expected)];
+    drop(site.read_all(&files, &[]));
+    assert_eq!(site.bytes_sent(), 0);
+    assert_eq!(site.get("file"), files[0].1, "S3 has the same");
+    assert_eq!(site.files(".data").len(), 1);
+}
+
+#[test]
+fn a_renamed_file_is_read_from_disk() {
+    let site = Site::new();
+    let files = [("large", bytes(12 * MIB + 7, 1)), ("small", bytes(5000, 2))];
+    let mount = site.mount(&SMALL_PARTS);
+    fs::create_dir(mount.path("directory")).expect("a directory");
+    for (name, bytes) in &files {
+        fs::write(mount.path(format!("directory/.{name}")), bytes).expect("a write");
+        let from = mount.path(format!("directory/.{name}"));
+        fs::rename(from, mount.path(format!("directory/{name}"))).expect("a rename");
+    }
+    fs::rename(mount.path("directory"), mount.path("renamed")).expect("a rename");
+    for (name, _) in &files {
+        fs::rename(mount.path(format!("renamed/{name}")), mount.path(name)).expect("a rename");
+        let changed = fs::set_permissions(mount.path(name), fs::Permissions::from_mode(0o600));
+        changed.expect("a mode");
+    }
+    check(&mount, &files);
+    assert_eq!(site.bytes_sent(), 0, "in the mount that wrote them");
+    drop(mount);
+    drop(site.read_all(&files, &[]));
+    assert_eq!(site.bytes_sent(), 0);
+    assert_eq!(site.files(".data").len(), 2, "what they were called is gone");
+}
+
+#[test]
+fn uploads_that_a_killed_mount_left_on_disk_are_removed_by_the_next() {
+    let site = Site::new();
+    let expected = bytes(12 * MIB, 1);
+    let mut mount = site.mount(&SMALL_PARTS);
+    let mut file = File::create(mount.path("file")).expect("a new file");
+    file.write_all(&expected).expect("a write");
+    poll(SOON, || (taken(&site.files("")) >= 10 << 20).then_some(())).expect("parts on disk");
+    assert_eq!(site.files(".data").len(), 1);
+    mount.kill();
+    drop(file);
+    drop(mount);
+    assert_eq!(site.files(".data").len(), 1);
+    let mount = site.mount(&SMALL_PARTS);
+    poll(SOON, || site.files(".data").is_empty().then_some(())).expect("room");
+    fs::write(mount.path("file"), &expected).expect("a write");
+    drop(mount);
+    drop(site.read_all(&[("file", expected)], &[]));
+    assert_eq!(site.bytes_sent(), 0);
 }
 
 #[test]
