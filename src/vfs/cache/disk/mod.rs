@@ -136,10 +136,12 @@ impl DiskCache {
 
     /// The bytes of a range of a version, if all of them are on disk and right.
     ///
-    /// What is about to be there is waited for.
+    /// What is about to be there is waited for, but not for the keeper to find what is there.
     pub async fn read(&self, object: &ObjectRef, range: &Range<u64>) -> Option<Vec<u8>> {
         let name = Name::of(object);
-        self.shared.coming.wait(&name).await;
+        if self.shared.is_scanned.load(Ordering::Acquire) {
+            self.shared.coming.wait(&name).await;
+        }
         if !self.shared.may_have(&name) {
             return None;
         }

@@ -41,10 +41,15 @@ fn fill(directory: &Path, bytes_max: u64, objects: &[ObjectRef]) {
 
 /// Waits until all that is in the directory was found, and what must go for it is gone.
 async fn scan(disk: &DiskCache) {
+    scanned(disk).await;
+    disk.finish();
+}
+
+/// Waits until all that is in the directory was found.
+async fn scanned(disk: &DiskCache) {
     while !disk.shared.is_scanned.load(Ordering::Acquire) {
         tokio::task::yield_now().await;
     }
-    disk.finish();
 }
 
 async fn has(disk: &DiskCache, object: &ObjectRef) -> bool {
@@ -270,6 +275,7 @@ async fn an_upload_is_read_once_it_has_become_a_version() {
     let (_place, path) = place();
     let (one, parts) = parted("key");
     let disk = open(&path);
+    scanned(&disk).await;
     let upload = disk.begin_upload();
     for part in [2, 0, 1] {
         keep(&upload, &one, &parts[part]);
@@ -282,6 +288,7 @@ async fn an_upload_is_read_once_it_has_become_a_version() {
     disk.finish();
     drop(disk);
     let disk = open(&path);
+    scanned(&disk).await;
     assert!(has(&disk, &one).await);
     while disk.backing(&one).await.is_none() {
         tokio::task::yield_now().await;
@@ -295,6 +302,7 @@ async fn several_uploads_at_once_are_told_apart_and_the_last_version_of_a_name_c
     let (_place, path) = place();
     let ((one, parts), (other, _)) = (parted("key"), parted("another key"));
     let disk = open(&path);
+    scanned(&disk).await;
     let uploads = [disk.begin_upload(), disk.begin_upload(), disk.begin_upload()];
     for part in &parts {
         keep(&uploads[0], &one, part);
@@ -315,6 +323,7 @@ async fn an_upload_that_comes_to_nothing_leaves_nothing() {
     let (_place, path) = place();
     let (one, parts) = parted("key");
     let disk = open(&path);
+    scanned(&disk).await;
     let dropped = disk.begin_upload();
     keep(&dropped, &one, &parts[0]);
     drop(dropped);
@@ -347,6 +356,8 @@ async fn what_a_crash_leaves_of_uploads_is_removed_and_not_believed() {
     std::fs::copy(&left[0], crashed.join(format!("ff/{}.data", Name::of_upload(7)))).unwrap();
     assert_eq!(files(&crashed, "").len(), 3);
     let after = open(&crashed);
+    scanned(&after).await;
+    assert_eq!(files(&crashed, "").len(), 0);
     // The same number as that of the one that was left.
     let again = after.begin_upload();
     keep(&again, &one, &parts[1]);
@@ -362,6 +373,7 @@ async fn an_upload_that_others_took_the_room_of_is_kept_from_then_on() {
     let (_place, path) = place();
     let (one, parts) = parted("key");
     let disk = open_sized(&path, 3 * MIB);
+    scanned(&disk).await;
     let upload = disk.begin_upload();
     keep(&upload, &one, &parts[0]);
     let other = object("other", "1", 2 * MIB + 1);
@@ -382,6 +394,7 @@ async fn an_upload_that_others_took_the_room_of_is_kept_from_then_on() {
 async fn of_an_upload_larger_than_the_bound_what_fits_is_kept() {
     let (_place, path) = place();
     let disk = open_sized(&path, 4 * MIB);
+    scanned(&disk).await;
     let huge = object("huge", "etag-10", 10 * MIB);
     let upload = disk.begin_upload();
     let parts: Vec<_> = (0..10).map(|part| part * MIB..(part + 1) * MIB).collect();
@@ -401,6 +414,7 @@ async fn a_version_that_is_copied_and_removed_is_there_under_its_new_name() {
     let other =
         ObjectRef { key: Arc::from("yek"), etag: ETag::new("etag after moving"), ..one.clone() };
     let disk = open(&path);
+    scanned(&disk).await;
     let upload = disk.begin_upload();
     parts.iter().for_each(|part| keep(&upload, &one, part));
     upload.become_version(&one, parts);

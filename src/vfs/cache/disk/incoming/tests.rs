@@ -103,7 +103,7 @@ fn bytes_that_nobody_vouches_for_are_not_there() {
     for part in [0..PART, PART..2 * PART, 2 * PART..SIZE] {
         write(&files, part, 0);
     }
-    let entry = place.adopt(&object(SIZE), &[PART..2 * PART]);
+    let entry = place.adopt(&object(SIZE), std::slice::from_ref(&(PART..2 * PART)));
     check_read(&entry, 0..1, None);
     check_read(&entry, PART..2 * PART, Some(0));
     check_read(&entry, 2 * PART..2 * PART + 1, None);
@@ -117,7 +117,7 @@ fn what_is_behind_the_end_is_cut_and_what_is_missing_there_is_a_hole() {
         let files = IncomingFiles::create(&place.upload).unwrap();
         write(&files, 0..PART, 0);
         write(&files, PART..2 * PART, 0);
-        let entry = place.adopt(&object(size), &[0..PART]);
+        let entry = place.adopt(&object(size), std::slice::from_ref(&(0..PART)));
         check_read(&entry, 0..PART, Some(0));
         check_read(&entry, PART..PART + 1, None);
         assert_eq!(std::fs::metadata(&place.version.data).unwrap().len(), size);
