@@ -1,11 +1,12 @@
 //! What is kept on disk: across restarts, within its bound, and never in anybody's way.
 
 use std::fs::{self, File};
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 use std::os::unix::fs::{FileExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
 use std::sync::mpsc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::TryStreamExt;
@@ -19,6 +20,7 @@ use crate::support::hosted::Hosted;
 use crate::support::mount::{TestMount, mount_at};
 use crate::support::runtime::block_on;
 use crate::support::servers::environment;
+use crate::support::tools;
 use crate::support::wait::poll;
 
 const MIB: usize = 1 << 20;
@@ -149,6 +151,65 @@ fn what_was_written_is_read_from_disk_after_a_restart() {
     assert_eq!(site.files(".data").len(), 2, "versions that were replaced are gone");
 }
 
+/// Another process that has a file open. Each process that a test starts has copies of the test's own
+/// descriptors for a moment, and where one of a file is closed, what was written of it is committed.
+struct Writer {
+    process: Child,
+}
+
+/// Does what it is told, line by line: writes bytes that follow, cuts the file, or dates it.
+const WRITER: &str = "
+import os, sys
+file = os.open(sys.argv[1], os.O_CREAT | os.O_WRONLY | os.O_TRUNC)
+for line in iter(sys.stdin.buffer.readline, b''):
+    word, number, length = line.split()
+    number, data = int(number), sys.stdin.buffer.read(int(length))
+    if word == b'cut':
+        os.ftruncate(file, number)
+    if word == b'date':
+        os.utime(file, (number, number))
+    while data:
+        written = os.pwrite(file, data, number)
+        number, data = number + written, data[written:]
+    print('done', flush=True)
+os.close(file)
+";
+
+impl Writer {
+    #[track_caller]
+    fn open(path: &Path) -> Self {
+        let mut command = Command::new(tools::tool("python3"));
+        command.args(["-c", WRITER]).arg(path).stdin(Stdio::piped()).stdout(Stdio::piped());
+        Self { process: command.spawn().expect("a process") }
+    }
+
+    #[track_caller]
+    fn say(&mut self, word: &str, number: usize, data: &[u8]) {
+        let to = self.process.stdin.as_mut().expect("its input");
+        writeln!(to, "{word} {number} {}", data.len()).expect("a line");
+        to.write_all(data).expect("its bytes");
+        to.flush().expect("its bytes");
+        let mut answer = [0; 5];
+        let from = self.process.stdout.as_mut().expect("its output");
+        from.read_exact(&mut answer).expect("an answer");
+        assert_eq!(answer, *b"done\n");
+    }
+
+    #[track_caller]
+    fn close(mut self) {
+        drop(self.process.stdin.take());
+        assert!(self.process.wait().expect("its end").success());
+    }
+}
+
+impl Drop for Writer {
+    fn drop(&mut self) {
+        // It may have ended long ago.
+        drop(self.process.kill());
+        drop(self.process.wait());
+    }
+}
+
 /// Parts of 5 MiB, so that files of several are not too large for a test.
 const SMALL_PARTS: [&str; 2] = ["--part-size", "5M"];
 
@@ -162,12 +223,13 @@ fn a_large_file_that_was_written_is_read_from_disk_also_after_a_restart() {
     ];
     let mount = site.mount(&SMALL_PARTS);
     for (name, bytes) in &files {
-        let mut file = File::create(mount.path(name)).expect("a new file");
-        file.write_all(bytes).expect("a write");
+        let mut file = Writer::open(&mount.path(name));
+        file.say("write", 0, bytes);
         if *name == "dated" {
             // S3 copies the object for that.
-            file.set_modified(SystemTime::UNIX_EPOCH).expect("a time");
+            file.say("date", 1_000_000_000, b"");
         }
+        file.close();
     }
     let parts = site.head("odd").etag.as_str().ends_with("-5");
     assert!(parts, "it went up in parts");
@@ -190,17 +252,17 @@ fn what_changes_after_it_went_up_is_read_from_disk_as_it_became() {
     let site = Site::new();
     let mut expected = bytes(22 * MIB + 9, 1);
     let mount = site.mount(&SMALL_PARTS);
-    let mut file = File::create(mount.path("file")).expect("a new file");
-    file.write_all(&expected).expect("a write");
+    let mut file = Writer::open(&mount.path("file"));
+    file.say("write", 0, &expected);
     // Four full parts.
     poll(SOON, || (site.uploaded() >= 20 << 20).then_some(())).expect("parts that go up");
     for at in [3, 10 * MIB - 2, 17 * MIB] {
         expected[at..at + 5].copy_from_slice(b"later");
-        file.write_all_at(b"later", at as u64).expect("a write");
+        file.say("write", at, b"later");
     }
     expected.truncate(21 * MIB);
-    file.set_len(21 << 20).expect("a shorter file");
-    drop(file);
+    file.say("cut", 21 * MIB, b"");
+    file.close();
     drop(mount);
     let files = [("file", expected)];
     drop(site.read_all(&files, &[]));
@@ -216,8 +278,10 @@ fn a_renamed_file_is_read_from_disk() {
     let mount = site.mount(&SMALL_PARTS);
     fs::create_dir(mount.path("directory")).expect("a directory");
     for (name, bytes) in &files {
-        fs::write(mount.path(format!("directory/.{name}")), bytes).expect("a write");
         let from = mount.path(format!("directory/.{name}"));
+        let mut file = Writer::open(&from);
+        file.say("write", 0, bytes);
+        file.close();
         fs::rename(from, mount.path(format!("directory/{name}"))).expect("a rename");
     }
     fs::rename(mount.path("directory"), mount.path("renamed")).expect("a rename");
@@ -239,8 +303,8 @@ fn uploads_that_a_killed_mount_left_on_disk_are_removed_by_the_next() {
     let site = Site::new();
     let expected = bytes(12 * MIB, 1);
     let mut mount = site.mount(&SMALL_PARTS);
-    let mut file = File::create(mount.path("file")).expect("a new file");
-    file.write_all(&expected).expect("a write");
+    let mut file = Writer::open(&mount.path("file"));
+    file.say("write", 0, &expected);
     poll(SOON, || (taken(&site.files("")) >= 10 << 20).then_some(())).expect("parts on disk");
     assert_eq!(site.files(".data").len(), 1);
     mount.kill();
@@ -249,7 +313,9 @@ fn uploads_that_a_killed_mount_left_on_disk_are_removed_by_the_next() {
     assert_eq!(site.files(".data").len(), 1);
     let mount = site.mount(&SMALL_PARTS);
     poll(SOON, || site.files(".data").is_empty().then_some(())).expect("room");
-    fs::write(mount.path("file"), &expected).expect("a write");
+    let mut file = Writer::open(&mount.path("file"));
+    file.say("write", 0, &expected);
+    file.close();
     drop(mount);
     drop(site.read_all(&[("file", expected)], &[]));
     assert_eq!(site.bytes_sent(), 0);
