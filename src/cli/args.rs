@@ -256,7 +256,7 @@ pub const OPTIONS: &[OptionRow] = &[
     row("state-dir", Value::Named("DIR"), "state_dir", "/var/lib/pailfs for root, else ~/.local/state/pailfs", MOUNT)
         .help("Where to keep renames under way, which the next mount finishes, bytes being written that memory has no room for, and attributes that were asked for"),
     row("cache-dir", Value::Named("DIR"), "cache_dir", "", MOUNT)
-        .help("Keep what is read, and small files that are written, on this machine, so that they are not asked of S3 again, in this directory or below"),
+        .help("Keep what is read and what is written on this machine, so that they are not asked of S3 again, in this directory or below"),
     row("cache-size", Value::Named("BYTES"), "cache_size", "10G", MOUNT)
         .help("The most that --cache-dir may take for this mount; some of the disk stays free in any case"),
     row("foreground", Value::None, "", "", MOUNT)

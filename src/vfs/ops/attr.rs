@@ -356,10 +356,12 @@ impl Vfs {
             self.keep_time(attributes, modified);
             change(attributes)
         });
-        let Copied { object, source, head } = match rewritten.await {
+        let copied = match rewritten.await {
             Ok(copied) => copied,
             Err(error) => return Err(self.explained(&target, error).await),
         };
+        self.reader.keep_moved(&copied.origin(&target), &copied.object);
+        let Copied { object, source, head } = copied;
         let facts = Facts {
             etag: object.etag.clone(),
             size: object.size,

@@ -199,7 +199,7 @@ impl Vfs {
         if let Some(inode) = self.inodes.find(from.directory.ino, &from.name) {
             inode.renew_pages(&copied.source, &copied.object.etag);
         }
-        match self.remove_version(&from.target, Conditions::matching(copied.source)).await {
+        match self.remove_version(&from.target, Conditions::matching(copied.source.clone())).await {
             // Somebody has written the old name anew since it was copied, and that stays.
             Err(VfsError::Store(error)) if error.kind == ErrorKind::Precondition => {
                 let key = &*from.target.key;
@@ -207,6 +207,7 @@ impl Vfs {
             }
             removed => removed?,
         }
+        self.reader.keep_moved(&copied.origin(&from.target), &copied.object);
         Ok(copied.object)
     }
 
@@ -233,7 +234,7 @@ impl Vfs {
     /// Lets the names know, and who has the file open.
     fn renamed(&self, from: &End, to: &End, open: Option<&OpenFile>, object: ObjectRef) {
         self.reader.forget(&from.target.bucket, &from.target.key);
-        self.reader.forget(&to.target.bucket, &to.target.key);
+        self.reader.forget_others(&object);
         self.removed(&to.directory, &to.name);
         let now = self.now();
         to.directory.note_made_in(now);

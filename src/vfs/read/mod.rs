@@ -8,6 +8,7 @@ pub mod fetch;
 pub mod first;
 pub mod pattern;
 pub mod plan;
+pub mod written;
 
 use std::ops::Range;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -110,10 +111,7 @@ impl Reader {
     /// Opens a version that S3 is known to have, and forgets what is cached of others.
     #[must_use]
     pub fn open(self: &Arc<Self>, object: ObjectRef) -> ReadHandle {
-        self.cache.forget_others(&object);
-        if let Some(disk) = &self.disk {
-            disk.forget_others(&object);
-        }
+        self.forget_others(&object);
         ReadHandle {
             reader: Arc::clone(self),
             object,
@@ -140,19 +138,18 @@ impl Reader {
         }
     }
 
+    /// Forgets what is cached of other versions of an object than this.
+    pub fn forget_others(&self, object: &ObjectRef) {
+        self.cache.forget_others(object);
+        if let Some(disk) = &self.disk {
+            disk.forget_others(object);
+        }
+    }
+
     /// What is cached on disk.
     #[must_use]
     pub fn disk(&self) -> Option<&Arc<DiskCache>> {
         self.disk.as_ref()
-    }
-
-    /// Keeps on disk what this mount has made an object; `bytes` in memory are counted until then.
-    pub fn keep_written(&self, object: &ObjectRef, chunks: Vec<Bytes>) {
-        let Some(disk) = &self.disk else { return };
-        disk.forget_others(object);
-        if let Some(memory) = self.budget.try_reserve_spare(object.size) {
-            disk.store(object, 0, chunks, Some(memory));
-        }
     }
 
     /// Whether bytes of some version of an object may be on disk.

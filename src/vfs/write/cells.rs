@@ -7,6 +7,7 @@
 
 use std::ops::Range;
 
+use crate::vfs::cache::disk::format::BLOCK_BYTES;
 use crate::vfs::write::plan::{PART_BYTES_MAX, PART_BYTES_MIN};
 
 /// So many cells have the size of the first: all of a file of 8 GiB.
@@ -32,10 +33,12 @@ pub struct Cell {
 }
 
 impl Cells {
-    /// The grid whose first cells have about `first_bytes`, within S3's limits for parts.
+    /// The grid whose first cells have about `first_bytes`, within S3's limits for parts. Cells are
+    /// whole blocks of the disk cache, so that no block of a file is lost to it between two of them.
     #[must_use]
     pub fn new(first_bytes: u64) -> Self {
-        Self { first_bytes: first_bytes.clamp(PART_BYTES_MIN, PART_BYTES_MAX) }
+        let first_bytes = first_bytes.clamp(PART_BYTES_MIN, PART_BYTES_MAX);
+        Self { first_bytes: first_bytes.next_multiple_of(BLOCK_BYTES) }
     }
 
     /// The size of the first cell: a file up to this size takes no multipart upload.
@@ -92,13 +95,14 @@ mod tests {
 
     #[test]
     fn cells_adjoin_and_none_is_smaller_or_larger_than_a_part_may_be() {
-        for first_bytes in [1, PART_BYTES_MIN, 8 << 20, PART_BYTES_MAX] {
+        for first_bytes in [1, PART_BYTES_MIN, 8_000_001, 8 << 20, PART_BYTES_MAX] {
             let mut end = 0;
             let cells = Cells::new(first_bytes);
             for (index, cell) in cells.overlapping(0..OBJECT_BYTES_MAX).enumerate() {
                 assert_eq!((cell.number, cell.range.start), (index as u32 + 1, end));
                 let bytes = cell.range.end - cell.range.start;
                 assert!((PART_BYTES_MIN..=PART_BYTES_MAX).contains(&bytes));
+                assert_eq!(bytes % BLOCK_BYTES, 0);
                 assert_eq!(cells.at(cell.range.end - 1), cell);
                 end = cell.range.end;
             }

@@ -110,6 +110,14 @@ pub struct Copied {
     pub head: ObjectHead,
 }
 
+impl Copied {
+    /// The object that was copied from `source`, which has the same bytes.
+    #[must_use]
+    pub fn origin(&self, source: &Target) -> ObjectRef {
+        object_at(source, self.source.clone(), self.object.size)
+    }
+}
+
 /// Copies the version that is there now, with its metadata, tags, ACL, storage class and
 /// encryption, as far as `change`, which is told when the source was modified, leaves them.
 ///

@@ -70,6 +70,12 @@ impl Gatherer {
         Self { reader, budget, over: Semaphore::new(1) }
     }
 
+    /// What S3 has is read with.
+    #[must_use]
+    pub fn reader(&self) -> &Arc<Reader> {
+        &self.reader
+    }
+
     /// The bytes of all pieces, in order.
     pub async fn gather(&self, pieces: Vec<Piece>) -> VfsResult<Gathered<'_>> {
         let span = plan_span(&pieces);

@@ -20,6 +20,7 @@ use crate::store::types::{
 };
 use crate::store::{ObjectStore, UploadPart};
 use crate::vfs::error::{VfsError, VfsResult};
+use crate::vfs::read::written::KeptParts;
 use crate::vfs::types::ObjectRef;
 use crate::vfs::write::gather::{Gatherer, Piece};
 use crate::vfs::write::memory::HeldMemory;
@@ -185,11 +186,20 @@ impl Uploader {
 /// [`Self::abort`].
 pub struct MultipartUpload {
     shared: Arc<Shared>,
-    tasks: JoinSet<VfsResult<Part>>,
+    tasks: JoinSet<VfsResult<Arrival>>,
     numbers: HashMap<Id, u32>,
     /// By number, with the memory of bytes that only the task still has.
     under_way: BTreeMap<u32, Option<HeldMemory>>,
     parts: BTreeMap<u32, Part>,
+    /// Of the parts that S3 has, those whose bytes are kept here, by number: their ranges of the file.
+    kept: BTreeMap<u32, Range<u64>>,
+}
+
+/// A part that S3 has.
+struct Arrival {
+    part: Part,
+    /// Its range of the file where its bytes are kept.
+    kept: Option<Range<u64>>,
 }
 
 struct Shared {
@@ -198,6 +208,8 @@ struct Shared {
     target: Target,
     riding: Riding,
     begun: OnceCell<Begun>,
+    /// Keeps what arrives.
+    keeping: Option<KeptParts>,
     /// Bytes that arrived.
     sent: Arc<AtomicU64>,
 }
@@ -218,6 +230,7 @@ impl MultipartUpload {
             numbers: HashMap::new(),
             under_way: BTreeMap::new(),
             parts: BTreeMap::new(),
+            kept: BTreeMap::new(),
         }
     }
 
@@ -227,16 +240,20 @@ impl MultipartUpload {
         Arc::clone(&self.shared.sent)
     }
 
-    /// Sends a part. Must be called inside a runtime, and not while that number is under way.
-    pub fn send(&mut self, number: u32, pieces: Vec<Piece>) {
+    /// Sends a part, whose bytes begin at `start` in the file. Must be called inside a runtime, and
+    /// not while that number is under way.
+    pub fn send(&mut self, number: u32, start: u64, pieces: Vec<Piece>) {
         let shared = Arc::clone(&self.shared);
-        self.spawn(number, async move { shared.send(number, pieces).await });
+        self.spawn(number, async move { shared.send(number, start, pieces).await });
     }
 
     /// Has S3 copy bytes of an object into a part.
     pub fn copy(&mut self, number: u32, object: ObjectRef, range: Range<u64>) {
         let shared = Arc::clone(&self.shared);
-        self.spawn(number, async move { Ok(shared.copy(number, &object, range).await?) });
+        self.spawn(number, async move {
+            let part = shared.copy(number, &object, range).await?;
+            Ok(Arrival { part, kept: None })
+        });
     }
 
     /// Whether that part is on its way.
@@ -284,8 +301,14 @@ impl MultipartUpload {
         Some(self.ended(ended))
     }
 
-    /// Waits for these parts and makes them one object.
-    pub async fn complete(&mut self, numbers: &[u32], conditions: Conditions) -> VfsResult<ETag> {
+    /// Waits for these parts and makes them one object, of so many bytes. What is kept of them
+    /// here is the object's from then on.
+    pub async fn complete(
+        &mut self,
+        numbers: &[u32],
+        bytes: u64,
+        conditions: Conditions,
+    ) -> VfsResult<ETag> {
         while let Some((number, arrived)) = self.arrival().await {
             if numbers.binary_search(&number).is_ok() {
                 arrived?;
@@ -316,7 +339,16 @@ impl MultipartUpload {
             // An earlier upload of the same bytes may have made the object, and this one be left.
             begun.abort().await;
         }
+        self.keep(numbers, bytes, &etag);
         Ok(etag)
+    }
+
+    fn keep(&self, numbers: &[u32], bytes: u64, etag: &ETag) {
+        let Some(kept) = &self.shared.keeping else { return };
+        let Target { bucket, key } = self.shared.target.clone();
+        let object = ObjectRef { bucket, key, etag: etag.clone(), size: bytes };
+        let ranges = numbers.iter().filter_map(|number| self.kept.get(number).cloned());
+        self.shared.gatherer.reader().keep_parted(&object, kept, ranges.collect());
     }
 
     /// Stops the parts and has S3 forget those that arrived, as [`Begun::abort`] does.
@@ -327,14 +359,21 @@ impl MultipartUpload {
         }
     }
 
-    fn spawn(&mut self, number: u32, task: impl Future<Output = VfsResult<Part>> + Send + 'static) {
+    fn spawn(
+        &mut self,
+        number: u32,
+        task: impl Future<Output = VfsResult<Arrival>> + Send + 'static,
+    ) {
         let task = self.tasks.spawn(task);
         self.numbers.insert(task.id(), number);
         self.under_way.insert(number, None);
     }
 
-    fn ended(&mut self, ended: Result<(Id, VfsResult<Part>), JoinError>) -> (u32, VfsResult<()>) {
-        let (id, part) = match ended {
+    fn ended(
+        &mut self,
+        ended: Result<(Id, VfsResult<Arrival>), JoinError>,
+    ) -> (u32, VfsResult<()>) {
+        let (id, arrived) = match ended {
             Ok(ended) => ended,
             Err(error) => (error.id(), Err(panicked(&error))),
         };
@@ -342,7 +381,13 @@ impl MultipartUpload {
         drop(self.under_way.remove(&number));
         // What S3 had under this number may be either of the two now.
         self.parts.remove(&number);
-        (number, part.map(|part| drop(self.parts.insert(number, part))))
+        self.kept.remove(&number);
+        (number, arrived.map(|arrival| self.note(number, arrival)))
+    }
+
+    fn note(&mut self, number: u32, Arrival { part, kept }: Arrival) {
+        self.parts.insert(number, part);
+        self.kept.extend(kept.map(|range| (number, range)));
     }
 }
 
@@ -353,7 +398,8 @@ impl Shared {
         target: Target,
         riding: Riding,
     ) -> Self {
-        Self { uploader, gatherer, target, riding, begun: OnceCell::new(), sent: Arc::default() }
+        let (keeping, begun) = (gatherer.reader().keep_parts(), OnceCell::new());
+        Self { uploader, gatherer, target, riding, begun, keeping, sent: Arc::default() }
     }
 
     async fn begun(&self) -> StoreResult<&Begun> {
@@ -363,17 +409,18 @@ impl Shared {
         self.begun.get_or_try_init(|| multiparts.begin(bucket, key, write())).await
     }
 
-    async fn send(&self, number: u32, pieces: Vec<Piece>) -> VfsResult<Part> {
+    async fn send(&self, number: u32, start: u64, pieces: Vec<Piece>) -> VfsResult<Arrival> {
         let turn = self.uploader.turn().await;
         let upload = self.begun_for(number).await?.upload();
         let gathered = self.gatherer.gather(pieces).await?;
         let part = UploadPart { upload, number, checksum: None };
         let payload = Payload::Chunks(gathered.chunks.clone());
         let bytes = payload.bytes();
-        let arrived = self.uploader.store.upload_part(part, payload).await?;
+        let part = self.uploader.store.upload_part(part, payload).await?;
         turn.sent(bytes);
         self.sent.fetch_add(bytes, Ordering::Relaxed);
-        Ok(arrived)
+        let is_kept = self.keeping.as_ref().is_some_and(|kept| kept.keep(start, gathered.chunks));
+        Ok(Arrival { part, kept: is_kept.then_some(start..start + bytes) })
     }
 
     async fn copy(&self, number: u32, object: &ObjectRef, range: Range<u64>) -> StoreResult<Part> {

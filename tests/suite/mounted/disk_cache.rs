@@ -1,14 +1,18 @@
 //! What is kept on disk: across restarts, within its bound, and never in anybody's way.
 
 use std::fs::{self, File};
-use std::io;
-use std::os::unix::fs::{FileExt, MetadataExt};
+use std::io::{self, Read, Write};
+use std::os::unix::fs::{FileExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
 use std::sync::mpsc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use pailfs::store::types::{CreateBucket, Payload, WriteOptions};
+use futures_util::TryStreamExt;
+use pailfs::store::types::{
+    CreateBucket, GetObject, HeadObject, ObjectHead, Payload, WriteOptions,
+};
 use rustix::mount::{MountFlags, UnmountFlags};
 use tempfile::TempDir;
 
@@ -16,6 +20,7 @@ use crate::support::hosted::Hosted;
 use crate::support::mount::{TestMount, mount_at};
 use crate::support::runtime::block_on;
 use crate::support::servers::environment;
+use crate::support::tools;
 use crate::support::wait::poll;
 
 const MIB: usize = 1 << 20;
@@ -67,6 +72,24 @@ impl Site {
     /// How many bytes of objects the server has sent.
     fn bytes_sent(&self) -> u64 {
         self.server.bytes_sent()
+    }
+
+    /// How many bytes of objects the server has been sent.
+    fn uploaded(&self) -> u64 {
+        self.server.bytes_uploaded()
+    }
+
+    fn head(&self, key: &str) -> ObjectHead {
+        let head = self.server.store().head_object("bucket", key, HeadObject::default());
+        block_on(head).expect("an object")
+    }
+
+    /// What S3 has, past the counting.
+    fn get(&self, key: &str) -> Vec<u8> {
+        let got = self.server.store().get_object("bucket", key, GetObject::default());
+        let chunks: Vec<Bytes> =
+            block_on(async { got.await?.body.try_collect().await }).expect("an object");
+        chunks.concat()
     }
 
     /// The files of the cache with that end of their name.
@@ -126,6 +149,176 @@ fn what_was_written_is_read_from_disk_after_a_restart() {
     drop(site.read_all(&files, &[]));
     assert_eq!(site.bytes_sent(), 0);
     assert_eq!(site.files(".data").len(), 2, "versions that were replaced are gone");
+}
+
+/// Another process that has a file open. Each process that a test starts has copies of the test's own
+/// descriptors for a moment, and where one of a file is closed, what was written of it is committed.
+struct Writer {
+    process: Child,
+}
+
+/// Does what it is told, line by line: writes bytes that follow, cuts the file, or dates it.
+const WRITER: &str = "
+import os, sys
+file = os.open(sys.argv[1], os.O_CREAT | os.O_WRONLY | os.O_TRUNC)
+for line in iter(sys.stdin.buffer.readline, b''):
+    word, number, length = line.split()
+    number, data = int(number), sys.stdin.buffer.read(int(length))
+    if word == b'cut':
+        os.ftruncate(file, number)
+    if word == b'date':
+        os.utime(file, (number, number))
+    while data:
+        written = os.pwrite(file, data, number)
+        number, data = number + written, data[written:]
+    print('done', flush=True)
+os.close(file)
+";
+
+impl Writer {
+    #[track_caller]
+    fn open(path: &Path) -> Self {
+        let mut command = Command::new(tools::tool("python3"));
+        command.args(["-c", WRITER]).arg(path).stdin(Stdio::piped()).stdout(Stdio::piped());
+        Self { process: command.spawn().expect("a process") }
+    }
+
+    #[track_caller]
+    fn say(&mut self, word: &str, number: usize, data: &[u8]) {
+        let to = self.process.stdin.as_mut().expect("its input");
+        writeln!(to, "{word} {number} {}", data.len()).expect("a line");
+        to.write_all(data).expect("its bytes");
+        to.flush().expect("its bytes");
+        let mut answer = [0; 5];
+        let from = self.process.stdout.as_mut().expect("its output");
+        from.read_exact(&mut answer).expect("an answer");
+        assert_eq!(answer, *b"done\n");
+    }
+
+    #[track_caller]
+    fn close(mut self) {
+        drop(self.process.stdin.take());
+        assert!(self.process.wait().expect("its end").success());
+    }
+}
+
+impl Drop for Writer {
+    fn drop(&mut self) {
+        // It may have ended long ago.
+        drop(self.process.kill());
+        drop(self.process.wait());
+    }
+}
+
+/// Parts of 5 MiB, so that files of several are not too large for a test.
+const SMALL_PARTS: [&str; 2] = ["--part-size", "5M"];
+
+#[test]
+fn a_large_file_that_was_written_is_read_from_disk_also_after_a_restart() {
+    let site = Site::new();
+    let files = [
+        ("whole", bytes(15 * MIB, 1)),
+        ("odd", bytes(23 * MIB + 5, 2)),
+        ("dated", bytes(12 * MIB + 7, 3)),
+    ];
+    let mount = site.mount(&SMALL_PARTS);
+    for (name, bytes) in &files {
+        let mut file = Writer::open(&mount.path(name));
+        file.say("write", 0, bytes);
+        if *name == "dated" {
+            // S3 copies the object for that.
+            file.say("date", 1_000_000_000, b"");
+        }
+        file.close();
+    }
+    let parts = site.head("odd").etag.as_str().ends_with("-5");
+    assert!(parts, "it went up in parts");
+    check(&mount, &files);
+    assert_eq!(site.bytes_sent(), 0, "in the mount that wrote them");
+    drop(mount);
+    drop(site.read_all(&files, &[]));
+    assert_eq!(site.bytes_sent(), 0);
+    assert_eq!(site.files(".data").len(), files.len());
+    assert_eq!(site.files("").len(), 2 * files.len() + 1, "and the lock");
+    let mount = site.mount(&["-r", "--log", "debug"]);
+    for (name, bytes) in &files {
+        check_past(&mount, open_past(&mount, name), bytes);
+    }
+    assert_eq!(site.bytes_sent(), 0);
+}
+
+#[test]
+fn what_changes_after_it_went_up_is_read_from_disk_as_it_became() {
+    let site = Site::new();
+    let mut expected = bytes(22 * MIB + 9, 1);
+    let mount = site.mount(&SMALL_PARTS);
+    let mut file = Writer::open(&mount.path("file"));
+    file.say("write", 0, &expected);
+    // Four full parts.
+    poll(SOON, || (site.uploaded() >= 20 << 20).then_some(())).expect("parts that go up");
+    for at in [3, 10 * MIB - 2, 17 * MIB] {
+        expected[at..at + 5].copy_from_slice(b"later");
+        file.say("write", at, b"later");
+    }
+    expected.truncate(21 * MIB);
+    file.say("cut", 21 * MIB, b"");
+    file.close();
+    drop(mount);
+    let files = [("file", expected)];
+    drop(site.read_all(&files, &[]));
+    assert_eq!(site.bytes_sent(), 0);
+    assert_eq!(site.get("file"), files[0].1, "S3 has the same");
+    assert_eq!(site.files(".data").len(), 1);
+}
+
+#[test]
+fn a_renamed_file_is_read_from_disk() {
+    let site = Site::new();
+    let files = [("large", bytes(12 * MIB + 7, 1)), ("small", bytes(5000, 2))];
+    let mount = site.mount(&SMALL_PARTS);
+    fs::create_dir(mount.path("directory")).expect("a directory");
+    for (name, bytes) in &files {
+        let from = mount.path(format!("directory/.{name}"));
+        let mut file = Writer::open(&from);
+        file.say("write", 0, bytes);
+        file.close();
+        fs::rename(from, mount.path(format!("directory/{name}"))).expect("a rename");
+    }
+    fs::rename(mount.path("directory"), mount.path("renamed")).expect("a rename");
+    for (name, _) in &files {
+        fs::rename(mount.path(format!("renamed/{name}")), mount.path(name)).expect("a rename");
+        let changed = fs::set_permissions(mount.path(name), fs::Permissions::from_mode(0o600));
+        changed.expect("a mode");
+    }
+    check(&mount, &files);
+    assert_eq!(site.bytes_sent(), 0, "in the mount that wrote them");
+    drop(mount);
+    drop(site.read_all(&files, &[]));
+    assert_eq!(site.bytes_sent(), 0);
+    assert_eq!(site.files(".data").len(), 2, "what they were called is gone");
+}
+
+#[test]
+fn uploads_that_a_killed_mount_left_on_disk_are_removed_by_the_next() {
+    let site = Site::new();
+    let expected = bytes(12 * MIB, 1);
+    let mut mount = site.mount(&SMALL_PARTS);
+    let mut file = Writer::open(&mount.path("file"));
+    file.say("write", 0, &expected);
+    poll(SOON, || (taken(&site.files("")) >= 10 << 20).then_some(())).expect("parts on disk");
+    assert_eq!(site.files(".data").len(), 1);
+    mount.kill();
+    drop(file);
+    drop(mount);
+    assert_eq!(site.files(".data").len(), 1);
+    let mount = site.mount(&SMALL_PARTS);
+    poll(SOON, || site.files(".data").is_empty().then_some(())).expect("room");
+    let mut file = Writer::open(&mount.path("file"));
+    file.say("write", 0, &expected);
+    file.close();
+    drop(mount);
+    drop(site.read_all(&[("file", expected)], &[]));
+    assert_eq!(site.bytes_sent(), 0);
 }
 
 #[test]

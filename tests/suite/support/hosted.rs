@@ -78,6 +78,11 @@ impl Hosted {
         self.asked.bytes_moved().fetched
     }
 
+    /// How many bytes of objects the server has been sent.
+    pub(crate) fn bytes_uploaded(&self) -> u64 {
+        self.asked.bytes_moved().sent
+    }
+
     /// The same store, as somebody else sees it.
     pub(crate) fn stranger(&self) -> Model {
         let owner = Owner { id: "5".repeat(64), display_name: Some("stranger".to_owned()) };

@@ -52,7 +52,8 @@ pub struct FoundVersion {
 #[derive(Debug, Default)]
 pub struct FoundFiles {
     pub versions: Vec<FoundVersion>,
-    /// Files whose other half is missing: of no use to anybody.
+    /// Files whose other half is missing, and those of uploads that an earlier mount has not
+    /// brought to their end: of no use to anybody.
     pub strays: Vec<PathBuf>,
 }
 
@@ -129,6 +130,15 @@ impl Directory {
             }
         }
         for (name, half) in halves {
+            if Name::uploads().contains(&name) {
+                let Paths { data, sums } = self.paths(&name);
+                found.strays.extend(
+                    [half.has_data.then_some(data), half.used_at.map(|_| sums)]
+                        .into_iter()
+                        .flatten(),
+                );
+                continue;
+            }
             match half {
                 Halves { has_data: true, used_at: Some(used_at), bytes } => {
                     found.versions.push(FoundVersion { name, bytes, used_at });

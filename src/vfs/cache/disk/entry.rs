@@ -22,13 +22,13 @@ use crate::vfs::cache::disk::format::{self, Flaw, SUM_BYTES};
 use crate::vfs::types::ObjectRef;
 
 /// Contents are nobody else's business.
-const FILE_MODE: u32 = 0o600;
+pub const FILE_MODE: u32 = 0o600;
 
 /// How many bytes are checked at a time.
 const CHECK_BYTES: u64 = 1 << 20;
 
 /// What `st_blocks` counts in.
-const STAT_BLOCK_BYTES: u64 = 512;
+pub const STAT_BLOCK_BYTES: u64 = 512;
 
 /// One version's files.
 pub struct Entry {
@@ -255,7 +255,7 @@ impl Entry {
 }
 
 /// The bytes of a range of a file; fewer where it ends before.
-fn read_up_to(file: &File, range: &Range<u64>) -> io::Result<Vec<u8>> {
+pub fn read_up_to(file: &File, range: &Range<u64>) -> io::Result<Vec<u8>> {
     let bytes = (range.end - range.start) as usize;
     let mut data = Vec::with_capacity(bytes);
     while data.len() < bytes {
@@ -271,7 +271,7 @@ fn read_up_to(file: &File, range: &Range<u64>) -> io::Result<Vec<u8>> {
 }
 
 /// Removes a file that may not be there.
-fn remove_file(path: &Path) -> io::Result<()> {
+pub fn remove_file(path: &Path) -> io::Result<()> {
     match std::fs::remove_file(path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
         Ok(()) | Err(_) => Ok(()),

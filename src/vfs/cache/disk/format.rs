@@ -33,6 +33,9 @@ pub const SUMS_SUFFIX: &str = ".sums";
 const KEY_BYTES: usize = 16;
 const VERSION_BYTES: usize = 8;
 
+/// Stands for bucket and key where files are those of an upload: no hash is this one.
+const UPLOAD_KEY: [u8; KEY_BYTES] = [0xff; KEY_BYTES];
+
 /// What the files of a version are called: a hash of bucket and key, and one of the ETag, so that
 /// all versions of an object stand side by side.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
@@ -54,6 +57,18 @@ impl Name {
     pub fn versions_of(bucket: &str, key: &str) -> RangeInclusive<Self> {
         let key = key_hash(bucket, key);
         Self { key, version: [0; VERSION_BYTES] }..=Self { key, version: [0xff; VERSION_BYTES] }
+    }
+
+    /// What the files of an upload are called as long as it has made no version of anything.
+    #[must_use]
+    pub fn of_upload(number: u64) -> Self {
+        Self { key: UPLOAD_KEY, version: number.to_be_bytes() }
+    }
+
+    /// All names that uploads can have.
+    #[must_use]
+    pub fn uploads() -> RangeInclusive<Self> {
+        Self::of_upload(0)..=Self::of_upload(u64::MAX)
     }
 
     /// Of a file's name without its suffix.
@@ -274,6 +289,9 @@ mod tests {
         assert!(versions.contains(&Name::of(&object("key", "two", 5))));
         assert!(!versions.contains(&Name::of(&object("other", "one", 5))));
         assert_ne!(key_hash("a", "bc"), key_hash("ab", "c"));
+        let upload = Name::of_upload(5);
+        assert_eq!(Name::parse(&upload.to_string()), Some(upload));
+        assert!(Name::uploads().contains(&upload) && !Name::uploads().contains(&name));
         for text in ["", "-", "00-00", &format!("{name}0"), &name.to_string().replace('-', "")] {
             assert_eq!(Name::parse(text), None, "{text}");
         }

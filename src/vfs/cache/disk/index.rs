@@ -90,6 +90,12 @@ impl Index {
         versions.map(|(name, _)| *name).filter(|name| Some(name) != but).collect()
     }
 
+    /// The uploads that have files.
+    #[must_use]
+    pub fn uploads(&self) -> Vec<Name> {
+        self.rows.range(Name::uploads()).map(|(name, _)| *name).collect()
+    }
+
     /// Whether so many more bytes of a version may be added, whatever must go for them.
     #[must_use]
     pub fn admits(&self, name: &Name, size: u64, bytes: u64, bytes_max: u64) -> bool {

@@ -5,6 +5,7 @@
 //! place in the cache, and is logged once of each kind: nobody waits for any of it.
 
 use std::io;
+use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::Receiver;
@@ -13,8 +14,10 @@ use bytes::Bytes;
 
 use crate::vfs::budget::Reservation;
 use crate::vfs::cache::disk::Shared;
+use crate::vfs::cache::disk::coming::Coming;
 use crate::vfs::cache::disk::entry::Entry;
-use crate::vfs::cache::disk::format::{FOLDERS, Name, SUM_BYTES, block_count};
+use crate::vfs::cache::disk::format::{self, FOLDERS, Name, SUM_BYTES, block_count};
+use crate::vfs::cache::disk::incoming::{IncomingFiles, Source, adopt};
 use crate::vfs::cache::disk::index::{Bounds, VERSIONS_MAX, plan_lacking};
 use crate::vfs::types::ObjectRef;
 
@@ -24,7 +27,9 @@ const OVERHEAD_BYTES: u64 = 12 << 10;
 /// What the keeper is to do.
 pub(super) enum Job {
     Store(Storing),
-    /// A version is of no use any more.
+    /// What was stored is a version now.
+    Adopt(Adopting),
+    /// A version is of no use any more, or an upload came to nothing.
     Drop(Name),
     /// A block is not what its checksum says.
     DropBlock {
@@ -36,14 +41,39 @@ pub(super) enum Job {
     SaveUse(Name),
 }
 
-/// Bytes of a version, to be added from `start` on.
+/// Whose files are meant.
+#[derive(Clone, Debug)]
+pub(super) enum Whose {
+    Version(ObjectRef),
+    /// An upload's, of whose version nothing is known yet.
+    Upload(Name),
+}
+
+/// Bytes to be added from `start` on; those of an upload replace what was there.
 pub(super) struct Storing {
-    pub(super) object: ObjectRef,
+    pub(super) whose: Whose,
     pub(super) start: u64,
     pub(super) chunks: Vec<Bytes>,
     pub(super) _place: Place,
     /// Of bytes whose memory is not tied to them.
     pub(super) _memory: Option<Reservation>,
+}
+
+/// Files that are to become those of a version which has these ranges of their bytes.
+pub(super) struct Adopting {
+    pub(super) from: Whose,
+    pub(super) object: ObjectRef,
+    pub(super) ranges: Vec<Range<u64>>,
+    pub(super) _coming: Coming,
+}
+
+impl Whose {
+    fn name(&self) -> Name {
+        match self {
+            Self::Version(object) => Name::of(object),
+            Self::Upload(name) => *name,
+        }
+    }
 }
 
 /// A place for so many bytes in the queue; free when dropped.
@@ -80,6 +110,7 @@ impl Keeper {
             match job {
                 Job::Store(storing) if is_scanned => self.store(&storing),
                 Job::Store(_) => {}
+                Job::Adopt(adopting) => self.adopt(&adopting),
                 Job::Drop(name) => self.remove(&name),
                 Job::DropBlock { entry, block, sum } => {
                     self.tell("dropping a block", entry.drop_block(block, sum));
@@ -87,6 +118,9 @@ impl Keeper {
                 Job::SaveUse(name) => self.save_use(&name),
             }
         }
+        // Whoever sent them can't say any more what becomes of them.
+        let uploads = self.shared.state().index.uploads();
+        uploads.iter().for_each(|upload| self.remove(upload));
     }
 
     fn scan(&self) {
@@ -112,35 +146,95 @@ impl Keeper {
     }
 
     fn store(&self, storing: &Storing) {
-        let name = Name::of(&storing.object);
+        let name = storing.whose.name();
         if self.tell("writing", self.try_store(&name, storing)).is_none() {
             self.remove(&name);
         }
     }
 
     fn try_store(&self, name: &Name, storing: &Storing) -> io::Result<()> {
-        let Storing { object, start, chunks, .. } = storing;
+        let Storing { whose, start, chunks, .. } = storing;
         let length: u64 = chunks.iter().map(|chunk| chunk.len() as u64).sum();
         let is_new = !self.shared.state().index.contains(name);
+        let size = match whose {
+            Whose::Version(object) => object.size,
+            // As far as it is known yet.
+            Whose::Upload(_) => start + length,
+        };
+        if let Whose::Upload(_) = whose
+            && !is_new
+        {
+            let files = IncomingFiles::open(&self.shared.directory.paths(name))?;
+            files.forget(&(*start..start + length))?;
+        }
         // Of a new file of checksums nothing but what is written takes room, whatever its length.
         let overhead = if is_new { OVERHEAD_BYTES } else { block_count(length) * SUM_BYTES };
         let bytes = length + overhead;
         let bytes_max = self.shared.bytes_max;
-        if !self.shared.state().index.admits(name, object.size, bytes, bytes_max)
+        if !self.shared.state().index.admits(name, size, bytes, bytes_max)
             || !self.make_room(Some(name), bytes)
         {
             return Ok(());
         }
-        let entry = match self.shared.entry(name, object)? {
-            Some(entry) => entry,
-            None => self.create(name, object)?,
+        let bytes = match whose {
+            Whose::Version(object) => {
+                let entry = match self.shared.entry(name, object)? {
+                    Some(entry) => entry,
+                    None => self.create(name, object)?,
+                };
+                entry.write(*start, chunks)?;
+                entry.disk_bytes()?
+            }
+            Whose::Upload(_) => {
+                let files = self.incoming_files(name, is_new)?;
+                files.write(*start, chunks)?;
+                files.disk_bytes()?
+            }
         };
-        entry.write(*start, chunks)?;
-        let bytes = entry.disk_bytes()?;
         self.shared.state().index.put(*name, bytes, self.shared.clock.wall());
         // The disk may have taken more than was to be expected.
         self.make_room(Some(name), 0);
         Ok(())
+    }
+
+    fn incoming_files(&self, name: &Name, is_new: bool) -> io::Result<IncomingFiles> {
+        let paths = self.shared.directory.paths(name);
+        if !is_new {
+            return IncomingFiles::open(&paths);
+        }
+        self.shared.directory.make_folder(name)?;
+        IncomingFiles::create(&paths)
+    }
+
+    /// Files that are not there any more, since others needed their room, are no loss.
+    fn adopt(&self, adopting: &Adopting) {
+        let (from, to) = (adopting.from.name(), Name::of(&adopting.object));
+        if from == to || !self.shared.state().index.contains(&from) {
+            return;
+        }
+        // The same bytes once more; readers keep the files that they have open.
+        self.remove(&to);
+        let adopted = self.tell("writing", self.try_adopt(&from, &to, adopting));
+        self.remove(&from);
+        match adopted {
+            Some(bytes) => {
+                self.shared.state().index.put(to, bytes, self.shared.clock.wall());
+                self.make_room(Some(&to), 0);
+            }
+            None => self.remove(&to),
+        }
+    }
+
+    fn try_adopt(&self, from: &Name, to: &Name, adopting: &Adopting) -> io::Result<u64> {
+        let Adopting { from: whose, object, ranges, .. } = adopting;
+        self.shared.directory.make_folder(to)?;
+        let paths = self.shared.directory.paths(from);
+        let sums_start = match whose {
+            Whose::Version(object) => format::header(object).len() as u64,
+            Whose::Upload(_) => 0,
+        };
+        let source = Source { paths: &paths, sums_start };
+        adopt(&source, &self.shared.directory.paths(to), object, ranges)
     }
 
     fn create(&self, name: &Name, object: &ObjectRef) -> io::Result<Arc<Entry>> {

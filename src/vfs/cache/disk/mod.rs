@@ -4,9 +4,11 @@
 //! answer, and nothing fails because of it: what can't be kept or found is had from S3. How files
 //! look is `format`'s business and `entry`'s, what stays `index`'s, and only the `keeper` writes.
 
+pub mod coming;
 pub mod directory;
 pub mod entry;
 pub mod format;
+pub mod incoming;
 pub mod index;
 mod keeper;
 
@@ -27,11 +29,12 @@ use tokio::task::spawn_blocking;
 
 use crate::store::clock::Clock;
 use crate::vfs::budget::Reservation;
+use crate::vfs::cache::disk::coming::{Coming, Table};
 use crate::vfs::cache::disk::directory::{Directory, OpenError};
 use crate::vfs::cache::disk::entry::{Entry, Miss, Wholeness};
 use crate::vfs::cache::disk::format::{Flaw, Name};
 use crate::vfs::cache::disk::index::Index;
-use crate::vfs::cache::disk::keeper::{Job, Keeper, Place, Storing};
+use crate::vfs::cache::disk::keeper::{Adopting, Job, Keeper, Place, Storing, Whose};
 use crate::vfs::options::DiskCacheOptions;
 use crate::vfs::types::ObjectRef;
 
@@ -61,6 +64,8 @@ pub struct DiskCache {
     reads: Arc<Semaphore>,
     /// Of whole files, behind everybody's back: one at a time.
     checks: Semaphore,
+    /// How many there were, of which each has files of its own name.
+    uploads: AtomicU64,
     /// `None` once it has ended.
     keeper: Mutex<Option<(SyncSender<Job>, JoinHandle<()>)>>,
 }
@@ -73,6 +78,8 @@ struct Shared {
     clock: Arc<dyn Clock>,
     state: Mutex<State>,
     queued_bytes: AtomicU64,
+    /// What the keeper has still to make of what is on disk.
+    coming: Arc<Table>,
     /// All that is in the directory is in the index.
     is_scanned: AtomicBool,
     is_ending: AtomicBool,
@@ -83,6 +90,12 @@ struct Shared {
 struct State {
     index: Index,
     open: LruCache<Name, Arc<Entry>>,
+}
+
+/// An upload whose parts are kept until they are a version. Dropped before, they are forgotten.
+pub struct Incoming {
+    disk: Arc<DiskCache>,
+    name: Name,
 }
 
 impl DiskCache {
@@ -101,6 +114,7 @@ impl DiskCache {
             clock,
             state: Mutex::new(state),
             queued_bytes: AtomicU64::new(0),
+            coming: Arc::default(),
             is_scanned: AtomicBool::new(false),
             is_ending: AtomicBool::new(false),
             told: Mutex::default(),
@@ -115,13 +129,19 @@ impl DiskCache {
             shared,
             reads: Arc::new(Semaphore::new(READS_MAX)),
             checks: Semaphore::new(1),
+            uploads: AtomicU64::new(0),
             keeper: Mutex::new(Some((sender, thread))),
         }))
     }
 
     /// The bytes of a range of a version, if all of them are on disk and right.
+    ///
+    /// What is about to be there is waited for, but not for the keeper to find what is there.
     pub async fn read(&self, object: &ObjectRef, range: &Range<u64>) -> Option<Vec<u8>> {
         let name = Name::of(object);
+        if self.shared.is_scanned.load(Ordering::Acquire) {
+            self.shared.coming.wait(&name).await;
+        }
         if !self.shared.may_have(&name) {
             return None;
         }
@@ -156,22 +176,31 @@ impl DiskCache {
         memory: Option<Reservation>,
     ) {
         let bytes = chunks.iter().map(|chunk| chunk.len() as u64).sum::<u64>();
-        if format::blocks_within(&(start..start + bytes), object.size).is_empty() {
-            return;
+        if !format::blocks_within(&(start..start + bytes), object.size).is_empty() {
+            self.queue(Whose::Version(object.clone()), start, chunks, memory);
         }
-        let Some(place) = Place::take(&self.shared, bytes) else {
-            tracing::debug!(key = &*object.key, start, bytes, "too much at once to be cached");
-            return;
-        };
-        let object = object.clone();
-        let storing = Storing { object, start, chunks, _place: place, _memory: memory };
-        self.send(Job::Store(storing));
+    }
+
+    /// Begins to keep what an upload sends.
+    #[must_use]
+    pub fn begin_upload(self: &Arc<Self>) -> Incoming {
+        let number = self.uploads.fetch_add(1, Ordering::Relaxed);
+        Incoming { disk: Arc::clone(self), name: Name::of_upload(number) }
+    }
+
+    /// S3 has made the version `to` of all bytes of `from`, which goes.
+    pub fn moved(&self, from: &ObjectRef, to: &ObjectRef) {
+        if self.may_have_some(&from.bucket, &from.key) {
+            let all = std::iter::once(0..to.size).collect();
+            self.adopt(Whose::Version(from.clone()), to, all);
+        }
     }
 
     /// Whether bytes of some version of an object may be here.
     #[must_use]
     pub fn may_have_some(&self, bucket: &str, key: &str) -> bool {
         !self.shared.is_scanned.load(Ordering::Acquire)
+            || self.shared.coming.has_some(bucket, key)
             || !self.shared.state().index.versions(bucket, key, None).is_empty()
     }
 
@@ -272,15 +301,60 @@ impl DiskCache {
         }
     }
 
-    /// What the keeper has no time for is not done: all of it can be.
-    fn send(&self, job: Job) {
+    /// False where there is too much to write already.
+    fn queue(
+        &self,
+        whose: Whose,
+        start: u64,
+        chunks: Vec<Bytes>,
+        memory: Option<Reservation>,
+    ) -> bool {
+        let bytes = chunks.iter().map(|chunk| chunk.len() as u64).sum::<u64>();
+        let Some(place) = Place::take(&self.shared, bytes) else {
+            tracing::debug!(?whose, start, bytes, "too much at once to be cached");
+            return false;
+        };
+        self.send(Job::Store(Storing { whose, start, chunks, _place: place, _memory: memory }))
+    }
+
+    fn adopt(&self, from: Whose, object: &ObjectRef, ranges: Vec<Range<u64>>) {
+        let coming = Coming::new(&self.shared.coming, Name::of(object));
+        let object = object.clone();
+        self.send(Job::Adopt(Adopting { from, object, ranges, _coming: coming }));
+    }
+
+    /// What the keeper has no time for is not done: all of it can be. False then.
+    fn send(&self, job: Job) -> bool {
         let keeper = self.keeper.lock().unwrap_or_else(PoisonError::into_inner);
         let sender = keeper.as_ref().map(|(sender, _)| sender.clone());
         drop(keeper);
         // What is not sent is dropped where no lock is held.
-        if sender.is_some_and(|sender| sender.try_send(job).is_err()) {
+        let is_sent = sender.is_some_and(|sender| sender.try_send(job).is_ok());
+        if !is_sent {
             tracing::debug!("the disk cache has too much to do");
         }
+        is_sent
+    }
+}
+
+impl Incoming {
+    /// Keeps a part that S3 has, in place of what was kept of the same bytes. False where there is
+    /// too much to write already: what was kept may be there still.
+    pub fn store(&self, start: u64, chunks: Vec<Bytes>, memory: Option<Reservation>) -> bool {
+        self.disk.queue(Whose::Upload(self.name), start, chunks, memory)
+    }
+
+    /// S3 has made a version of it. In these ranges its bytes are those that were kept last; it
+    /// has others elsewhere.
+    pub fn become_version(&self, object: &ObjectRef, ranges: Vec<Range<u64>>) {
+        self.disk.adopt(Whose::Upload(self.name), object, ranges);
+    }
+}
+
+impl Drop for Incoming {
+    fn drop(&mut self) {
+        // Behind the job that makes it a version, there is nothing left of it.
+        self.disk.send(Job::Drop(self.name));
     }
 }
 

@@ -41,10 +41,15 @@ fn fill(directory: &Path, bytes_max: u64, objects: &[ObjectRef]) {
 
 /// Waits until all that is in the directory was found, and what must go for it is gone.
 async fn scan(disk: &DiskCache) {
+    scanned(disk).await;
+    disk.finish();
+}
+
+/// Waits until all that is in the directory was found.
+async fn scanned(disk: &DiskCache) {
     while !disk.shared.is_scanned.load(Ordering::Acquire) {
         tokio::task::yield_now().await;
     }
-    disk.finish();
 }
 
 async fn has(disk: &DiskCache, object: &ObjectRef) -> bool {
@@ -249,4 +254,177 @@ async fn halves_of_versions_are_removed_and_strangers_left_alone() {
     std::fs::remove_file(&files(&path, ".sums")[0]).unwrap();
     scan(&open(&path)).await;
     assert!(!data.exists() && stranger.exists());
+}
+
+/// The ranges of two parts of a MiB and a short one, and what they are together.
+fn parted(key: &str) -> (ObjectRef, Vec<std::ops::Range<u64>>) {
+    let object = object(key, "etag of parts-3", 2 * MIB + 1000);
+    let ranges = vec![0..MIB, MIB..2 * MIB, 2 * MIB..object.size];
+    (object, ranges)
+}
+
+/// Keeps a part of what `object` is to be.
+#[track_caller]
+fn keep(upload: &Incoming, object: &ObjectRef, range: &std::ops::Range<u64>) {
+    let bytes = content(object).slice(range.start as usize..range.end as usize);
+    assert!(upload.store(range.start, vec![bytes], None));
+}
+
+#[tokio::test]
+async fn an_upload_is_read_once_it_has_become_a_version() {
+    let (_place, path) = place();
+    let (one, parts) = parted("key");
+    let disk = open(&path);
+    scanned(&disk).await;
+    let upload = disk.begin_upload();
+    for part in [2, 0, 1] {
+        keep(&upload, &one, &parts[part]);
+    }
+    assert!(!has(&disk, &one).await);
+    upload.become_version(&one, parts);
+    assert!(disk.may_have_some("b", "key"));
+    assert!(has(&disk, &one).await, "what is about to be there is waited for");
+    drop(upload);
+    disk.finish();
+    drop(disk);
+    let disk = open(&path);
+    scanned(&disk).await;
+    assert!(has(&disk, &one).await);
+    while disk.backing(&one).await.is_none() {
+        tokio::task::yield_now().await;
+    }
+    drop(disk);
+    assert_eq!((files(&path, ".data").len(), files(&path, ".sums").len()), (1, 1));
+}
+
+#[tokio::test]
+async fn several_uploads_at_once_are_told_apart_and_the_last_version_of_a_name_counts() {
+    let (_place, path) = place();
+    let ((one, parts), (other, _)) = (parted("key"), parted("another key"));
+    let disk = open(&path);
+    scanned(&disk).await;
+    let uploads = [disk.begin_upload(), disk.begin_upload(), disk.begin_upload()];
+    for part in &parts {
+        keep(&uploads[0], &one, part);
+        keep(&uploads[1], &other, part);
+    }
+    keep(&uploads[2], &one, &parts[0]);
+    uploads[1].become_version(&other, parts.clone());
+    uploads[0].become_version(&one, parts.clone());
+    assert!(has(&disk, &one).await && has(&disk, &other).await);
+    // The same bytes under the same ETag, of which less is kept.
+    uploads[2].become_version(&one, parts[..1].to_vec());
+    assert!(disk.read(&one, &parts[1]).await.is_none());
+    assert!(disk.read(&one, &parts[0]).await.unwrap() == content(&one)[..MIB as usize]);
+}
+
+#[tokio::test]
+async fn an_upload_that_comes_to_nothing_leaves_nothing() {
+    let (_place, path) = place();
+    let (one, parts) = parted("key");
+    let disk = open(&path);
+    scanned(&disk).await;
+    let dropped = disk.begin_upload();
+    keep(&dropped, &one, &parts[0]);
+    drop(dropped);
+    let under_way = disk.begin_upload();
+    keep(&under_way, &one, &parts[1]);
+    disk.finish();
+    assert_eq!(files(&path, ".data").len() + files(&path, ".sums").len(), 0);
+    assert_eq!(disk.shared.state().index.bytes(), 0);
+    under_way.become_version(&one, parts);
+    assert!(!has(&disk, &one).await);
+}
+
+#[tokio::test]
+async fn what_a_crash_leaves_of_uploads_is_removed_and_not_believed() {
+    let (_place, path) = place();
+    let (one, parts) = parted("key");
+    let (before, crashed) = (open(&path), path.with_file_name("crashed"));
+    let upload = before.begin_upload();
+    keep(&upload, &one, &parts[0]);
+    while files(&path, ".sums").is_empty() || before.shared.state().index.uploads().is_empty() {
+        tokio::task::yield_now().await;
+    }
+    let left = [files(&path, ".data"), files(&path, ".sums")].concat();
+    // Of a second one, half of the files.
+    for file in &left {
+        let folder = crashed.join("ff");
+        std::fs::create_dir_all(&folder).unwrap();
+        std::fs::copy(file, folder.join(file.file_name().unwrap())).unwrap();
+    }
+    std::fs::copy(&left[0], crashed.join(format!("ff/{}.data", Name::of_upload(7)))).unwrap();
+    assert_eq!(files(&crashed, "").len(), 3);
+    let after = open(&crashed);
+    scanned(&after).await;
+    assert_eq!(files(&crashed, "").len(), 0);
+    // The same number as that of the one that was left.
+    let again = after.begin_upload();
+    keep(&again, &one, &parts[1]);
+    again.become_version(&one, parts.clone());
+    assert!(after.read(&one, &parts[0]).await.is_none());
+    assert!(after.read(&one, &parts[1]).await.is_some());
+    after.finish();
+    assert_eq!(files(&crashed, "").len(), 2);
+}
+
+#[tokio::test]
+async fn an_upload_that_others_took_the_room_of_is_kept_from_then_on() {
+    let (_place, path) = place();
+    let (one, parts) = parted("key");
+    let disk = open_sized(&path, 3 * MIB);
+    scanned(&disk).await;
+    let upload = disk.begin_upload();
+    keep(&upload, &one, &parts[0]);
+    let other = object("other", "1", 2 * MIB + 1);
+    disk.store(&other, 0, vec![content(&other)], None);
+    keep(&upload, &one, &parts[1]);
+    upload.become_version(&one, parts.clone());
+    assert!(disk.read(&one, &parts[0]).await.is_none());
+    assert!(
+        disk.read(&one, &parts[1]).await.unwrap() == content(&one)[MIB as usize..2 * MIB as usize]
+    );
+    assert!(!has(&disk, &other).await);
+    disk.finish();
+    let taken: u64 = files(&path, "").iter().map(|file| allocated(file)).sum();
+    assert_eq!(disk.shared.state().index.bytes(), taken);
+}
+
+#[tokio::test]
+async fn of_an_upload_larger_than_the_bound_what_fits_is_kept() {
+    let (_place, path) = place();
+    let disk = open_sized(&path, 4 * MIB);
+    scanned(&disk).await;
+    let huge = object("huge", "etag-10", 10 * MIB);
+    let upload = disk.begin_upload();
+    let parts: Vec<_> = (0..10).map(|part| part * MIB..(part + 1) * MIB).collect();
+    parts.iter().for_each(|part| keep(&upload, &huge, part));
+    upload.become_version(&huge, parts.clone());
+    assert!(disk.read(&huge, &(0..3 * MIB)).await.is_some());
+    assert!(disk.read(&huge, &parts[4]).await.is_none());
+    disk.finish();
+    let taken: u64 = files(&path, "").iter().map(|file| allocated(file)).sum();
+    assert!(taken <= 4 * MIB, "{taken} bytes");
+}
+
+#[tokio::test]
+async fn a_version_that_is_copied_and_removed_is_there_under_its_new_name() {
+    let (_place, path) = place();
+    let (one, parts) = parted("key");
+    let other =
+        ObjectRef { key: Arc::from("yek"), etag: ETag::new("etag after moving"), ..one.clone() };
+    let disk = open(&path);
+    scanned(&disk).await;
+    let upload = disk.begin_upload();
+    parts.iter().for_each(|part| keep(&upload, &one, part));
+    upload.become_version(&one, parts);
+    disk.moved(&one, &other);
+    let read = disk.read(&other, &(0..other.size)).await;
+    assert!(read.is_some_and(|read| read == content(&one)));
+    assert!(!has(&disk, &one).await);
+    disk.moved(&object("none", "1", 5), &object("no", "1", 5));
+    assert!(!has(&disk, &object("no", "1", 5)).await);
+    drop(upload);
+    disk.finish();
+    assert_eq!(files(&path, ".data").len() + files(&path, ".sums").len(), 2);
 }

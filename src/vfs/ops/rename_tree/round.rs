@@ -99,6 +99,10 @@ impl Run<'_> {
     fn note_removed(&mut self, attempt: Attempt) {
         self.removed += 1;
         let old = self.source.target(&attempt.rest);
+        if let (Some(object), Some(etag)) = (&attempt.object, attempt.source) {
+            let (bucket, key, size) = (old.bucket.clone(), old.key.clone(), object.size);
+            self.vfs.reader.keep_moved(&ObjectRef { bucket, key, etag, size }, object);
+        }
         self.vfs.reader.forget(&old.bucket, &old.key);
         if let Some(object) = attempt.object.filter(|_| self.written.contains(&attempt.rest)) {
             self.moved_written.insert(attempt.rest, object);

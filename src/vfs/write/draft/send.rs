@@ -31,6 +31,8 @@ struct Sent {
     is_outdated: bool,
     /// Its bytes, where they are few and here.
     chunks: Option<Vec<Bytes>>,
+    /// The object whose bytes it has.
+    copied: Option<ObjectRef>,
 }
 
 impl Draft {
@@ -54,7 +56,7 @@ impl Draft {
         let Ok(pieces) = state.pieces(cell.range.clone()) else { return };
         let riding = state.riding();
         let sending = self.sending(state, riding, false);
-        sending.upload.send(cell.number, pieces);
+        sending.upload.send(cell.number, cell.range.start, pieces);
         sending.fresh.insert(cell.number);
     }
 
@@ -120,7 +122,8 @@ impl Draft {
                 let (target, riding) = (&state.target, state.stamped_riding(stamp));
                 let uploader = &self.drafting.uploader;
                 let etag = uploader.copy_whole(&object, target, &riding, conditions).await?;
-                Ok(Sent { etag, is_stamped: true, is_outdated: false, chunks: None })
+                let copied = Some(object);
+                Ok(Sent { etag, is_stamped: true, is_outdated: false, chunks: None, copied })
             }
             CommitPlan::Parts(parts) => self.send_parts(state, &parts, stamp).await,
         }
@@ -137,7 +140,7 @@ impl Draft {
         let etag = uploader.put_whole(target, chunks, &riding, conditions).await?;
         turn.sent(state.bytes);
         let chunks = Some(gathered.chunks);
-        Ok(Sent { etag, is_stamped: true, is_outdated: false, chunks })
+        Ok(Sent { etag, is_stamped: true, is_outdated: false, chunks, copied: None })
     }
 
     async fn send_parts(
@@ -154,16 +157,16 @@ impl Draft {
             });
         }
         let numbers: Vec<u32> = parts.iter().map(|part| part.number).collect();
-        let conditions = plan_conditions(state.base.as_ref());
+        let (bytes, conditions) = (state.bytes, plan_conditions(state.base.as_ref()));
         let (riding, of_now) = (state.stamped_riding(stamp), state.riding());
         let sending = self.sending(state, riding, true);
         for (part, pieces) in parts.iter().zip(sources) {
             sending.send_part(part, pieces).await?;
         }
-        let etag = sending.upload.complete(&numbers, conditions).await?;
+        let etag = sending.upload.complete(&numbers, bytes, conditions).await?;
         let (is_stamped, is_outdated) = (sending.is_stamped, sending.riding != of_now);
         state.sending = None;
-        Ok(Sent { etag, is_stamped, is_outdated, chunks: None })
+        Ok(Sent { etag, is_stamped, is_outdated, chunks: None, copied: None })
     }
 
     /// The file is an object now.
@@ -182,6 +185,11 @@ impl Draft {
         state.clean = None;
         if let Some(chunks) = &sent.chunks {
             self.drafting.reader.keep_written(&object, chunks.clone());
+        }
+        // What was copied from another name is still there.
+        let is_same = |old: &ObjectRef| old.bucket == object.bucket && old.key == object.key;
+        if let Some(old) = sent.copied.filter(is_same) {
+            self.drafting.reader.keep_moved(&old, &object);
         }
         let clean = sent.chunks.map(|chunks| clean_copy(&object, chunks));
         let clean = clean.filter(|clean| self.reserve(state, clean.extents.held_bytes()));
@@ -208,7 +216,9 @@ impl Sending {
                 let range = *start..*start + (part.range.end - part.range.start);
                 self.upload.copy(part.number, object.clone(), range);
             }
-            PartSource::Sent | PartSource::Data => self.upload.send(part.number, pieces),
+            PartSource::Sent | PartSource::Data => {
+                self.upload.send(part.number, part.range.start, pieces);
+            }
         }
         Ok(())
     }

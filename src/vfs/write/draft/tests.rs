@@ -16,9 +16,12 @@ use crate::store::types::{
     AclChange, CannedAcl, CreateBucket, DeleteObject, GetObject, HeadObject, ListUploads, Payload,
     Resource, WriteOptions,
 };
+use crate::vfs::cache::disk::DiskCache;
+use crate::vfs::options::DiskCacheOptions;
 use crate::vfs::read::plan::ReadLimits;
 use crate::vfs::write::copy::{copy_object, look};
 
+mod kept;
 mod random;
 
 const BUCKET: &str = "bucket";
@@ -33,8 +36,10 @@ struct World {
     budget: Arc<Budget>,
     multiparts: Arc<Multiparts>,
     drafting: Drafting,
+    /// What is read and written is kept there.
+    kept: Option<Arc<DiskCache>>,
     /// With the staging files, which have no names.
-    _directory: TempDir,
+    directory: TempDir,
 }
 
 /// Where what memory lacks goes.
@@ -48,6 +53,15 @@ enum Disk {
 
 impl World {
     async fn new(memory_bytes: u64, disk: Disk) -> Self {
+        Self::over(memory_bytes, disk, None).await
+    }
+
+    /// As [`Self::new`], with a disk cache of so many bytes.
+    async fn keeping(memory_bytes: u64, disk: Disk, bytes_max: u64) -> Self {
+        Self::over(memory_bytes, disk, Some(bytes_max)).await
+    }
+
+    async fn over(memory_bytes: u64, disk: Disk, kept_bytes_max: Option<u64>) -> Self {
         let clock: Arc<dyn Clock> = Arc::new(VirtualClock::starting_at(SystemTime::UNIX_EPOCH));
         let model: Arc<dyn ObjectStore> =
             Arc::new(Model::in_memory(Arc::clone(&clock), ModelOptions::default()));
@@ -56,8 +70,13 @@ impl World {
         let shared: Arc<dyn ObjectStore> = Arc::<Faulty>::clone(&store);
         let budget = Budget::new(memory_bytes);
         let limits = ReadLimits::for_memory(memory_bytes, Duration::from_secs(60));
-        let reader = Reader::new(Arc::clone(&shared), Arc::clone(&budget), limits);
         let directory = tempfile::tempdir().unwrap();
+        let kept = kept_bytes_max.map(|bytes_max| {
+            let options = DiskCacheOptions { directory: directory.path().join("kept"), bytes_max };
+            DiskCache::open(&options, memory_bytes, Arc::clone(&clock)).unwrap()
+        });
+        let (reading, memory) = (Arc::clone(&shared), Arc::clone(&budget));
+        let reader = Reader::over_disk(reading, kept.clone(), memory, limits);
         let file = directory.path().join("file");
         std::fs::write(&file, "").unwrap();
         let staging_directory = match disk {
@@ -69,7 +88,7 @@ impl World {
         let uploads = UploadLimits { first: 4, min: 4, max: 4 };
         let options = DraftingOptions { uploads, part_bytes: CELL, staging_directory };
         let drafting = Drafting::new(&multiparts, &budget, &reader, options);
-        Self { store, budget, multiparts, drafting, _directory: directory }
+        Self { store, budget, multiparts, drafting, kept, directory }
     }
 
     fn shared(&self) -> Arc<dyn ObjectStore> {
@@ -89,7 +108,7 @@ impl World {
         ObjectRef { bucket: BUCKET.into(), key: key.into(), etag: written.etag, size }
     }
 
-    async fn over(&self, object: &ObjectRef) -> Arc<Draft> {
+    async fn draft_over(&self, object: &ObjectRef) -> Arc<Draft> {
         let target = target(&object.key);
         let (_, kept) = look(&self.shared(), &target).await.unwrap();
         Arc::new(Draft::over(&self.drafting, object.clone(), kept))
@@ -163,7 +182,7 @@ fn four_kibibytes_changed_in_a_large_object_move_one_cell() {
         let world = World::new(AMPLE, Disk::None).await;
         let mut expected = content(100 * MIB, 1);
         let object = world.put("file", &expected).await;
-        let draft = world.over(&object).await;
+        let draft = world.draft_over(&object).await;
         let before = world.store.bytes_moved();
         assert_eq!(before.fetched, 0, "nothing is fetched at the open");
         let at = 50 * MIB as usize + 12345;
@@ -357,7 +376,7 @@ fn changed_attributes_alone_are_one_copy() {
     in_virtual_time(async {
         let world = World::new(AMPLE, Disk::None).await;
         let object = world.put("file", &content(12 * MIB, 1)).await;
-        let draft = world.over(&object).await;
+        let draft = world.draft_over(&object).await;
         let before = world.calls();
         draft
             .set_attributes(|attributes| {
@@ -424,7 +443,7 @@ fn the_acl_is_put_again_and_a_failure_of_that_is_told() {
         let public = AclChange::Canned(CannedAcl::PublicRead);
         world.store.put_acl(&resource, public).await.unwrap();
         let acl = world.store.get_acl(&resource).await.unwrap();
-        let draft = world.over(&object).await;
+        let draft = world.draft_over(&object).await;
         draft.write(Some(0), Bytes::from_static(b"new")).await.unwrap();
         world.store.fail_operation("put_acl", passing());
         commit(&draft).await.unwrap_err();
@@ -483,7 +502,7 @@ fn a_detached_draft_needs_no_object() {
             let world = World::new(memory, disk).await;
             let mut expected = content(12 * MIB, 1);
             let object = world.put("file", &expected).await;
-            let draft = world.over(&object).await;
+            let draft = world.draft_over(&object).await;
             draft.write(Some(5), Bytes::from_static(b"new")).await.unwrap();
             draft.hold().await.orphan().await;
             draft.detach().await.unwrap();
@@ -499,7 +518,7 @@ fn a_detached_draft_needs_no_object() {
     in_virtual_time(async {
         let world = World::new(4 * MIB, Disk::None).await;
         let object = world.put("file", &content(12 * MIB, 1)).await;
-        let draft = world.over(&object).await;
+        let draft = world.draft_over(&object).await;
         assert!(matches!(draft.detach().await, Err(VfsError::NoSpace(_))));
     });
 }
@@ -526,7 +545,7 @@ fn a_moved_draft_goes_on_under_its_new_name() {
         let world = World::new(AMPLE, Disk::None).await;
         let mut expected = content(12 * MIB, 1);
         let object = world.put("file", &expected).await;
-        let draft = world.over(&object).await;
+        let draft = world.draft_over(&object).await;
         draft.write(Some(1), Bytes::from_static(b"one")).await.unwrap();
         let mut hold = draft.hold().await;
         hold.commit(Urgency::Always, BTreeMap::new()).await.unwrap().unwrap();
@@ -551,7 +570,7 @@ fn somebody_elses_object_stays() {
         let world = World::new(AMPLE, Disk::None).await;
         for bytes in [100, 12 * MIB] {
             let object = world.put("file", &content(bytes, 1)).await;
-            let draft = world.over(&object).await;
+            let draft = world.draft_over(&object).await;
             draft.write(Some(1), Bytes::from_static(b"mine")).await.unwrap();
             world.put("file", b"theirs").await;
             let told = commit(&draft).await.unwrap_err();

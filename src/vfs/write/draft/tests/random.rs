@@ -7,6 +7,9 @@ use super::*;
 /// Four cells and a bit.
 const FILE_BYTES_MAX: u64 = 4 * CELL + MIB;
 
+/// Of the disk cache: less than the longest file has, and more than most do.
+const KEPT_BYTES_MAX: u64 = 20 * MIB;
+
 #[derive(Clone, Debug)]
 enum Step {
     Write { at: u64, bytes: u64, byte: u8 },
@@ -59,14 +62,14 @@ struct Run {
 
 impl Run {
     async fn new(memory: u64, disk: Disk, base_bytes: Option<u64>) -> Self {
-        let world = World::new(memory, disk).await;
+        let world = World::keeping(memory, disk, KEPT_BYTES_MAX).await;
         let source_content = content(12 * MIB, 77);
         let source = world.put("source", &source_content).await;
         let (draft, model) = match base_bytes {
             Some(bytes) => {
                 let model = content(bytes, 3);
                 let object = world.put("file", &model).await;
-                (world.over(&object).await, model)
+                (world.draft_over(&object).await, model)
             }
             None => (world.new_file(), Vec::new()),
         };
@@ -147,6 +150,18 @@ impl Run {
         }
     }
 
+    /// What is kept on disk is right, whatever is missing.
+    async fn check_kept(&self) {
+        let object = self.draft.state.lock().await.object();
+        let (Some(object), Some(disk)) = (object, &self.world.kept) else { return };
+        for start in (0..object.size).step_by(MIB as usize / 2) {
+            let end = object.size.min(start + MIB / 2);
+            if let Some(read) = disk.read(&object, &(start..end)).await {
+                assert!(read == self.model[start as usize..end as usize], "kept from {start} on");
+            }
+        }
+    }
+
     async fn commit(&mut self) {
         // One failure on purpose may be left, which meets the first commit.
         if commit(&self.draft).await.is_err() {
@@ -159,6 +174,7 @@ impl Run {
             assert!(object == self.model, "the object is not the file");
         }
         self.check_read(0..FILE_BYTES_MAX).await;
+        self.check_kept().await;
         // One that was given up while it was begun is aborted when it has been.
         for _ in 0..10 {
             if self.world.uploads().await == 0 {

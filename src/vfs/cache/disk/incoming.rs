@@ -1,0 +1,129 @@
+//! Incoming: the files of an upload, and how they become those of the version that it makes.
+//!
+//! Parts are kept as they arrive, but which version they are is known when S3 has made an object of
+//! them. Until then their files have a name of their own and no header, so that nothing can be read
+//! from them; those that a crash leaves are removed by the next mount. Which bytes are those of the
+//! object is for the uploader to say: nothing else is taken over. Only the keeper writes.
+
+use std::fs::File;
+use std::io;
+use std::ops::Range;
+use std::os::unix::fs::{FileExt as _, MetadataExt as _, OpenOptionsExt as _};
+use std::path::Path;
+
+use bytes::Bytes;
+
+use crate::vfs::cache::disk::entry::{FILE_MODE, Paths, STAT_BLOCK_BYTES, read_up_to, remove_file};
+use crate::vfs::cache::disk::format::{self, SUM_BYTES};
+use crate::vfs::types::ObjectRef;
+
+/// How many checksums are copied at a time.
+const SUMS_AT_ONCE: u64 = 1 << 18;
+
+/// An upload's files, open.
+pub struct IncomingFiles {
+    data: File,
+    sums: File,
+}
+
+/// Files that are to become those of a version.
+pub struct Source<'a> {
+    pub paths: &'a Paths,
+    /// Where checksums begin in their file.
+    pub sums_start: u64,
+}
+
+impl IncomingFiles {
+    /// Makes the files, with nothing in them; what was there is gone.
+    pub fn create(paths: &Paths) -> io::Result<Self> {
+        Ok(Self { data: create(&paths.data)?, sums: create(&paths.sums)? })
+    }
+
+    /// Opens files that were made before.
+    pub fn open(paths: &Paths) -> io::Result<Self> {
+        let open = |path: &Path| File::options().read(true).write(true).open(path);
+        Ok(Self { data: open(&paths.data)?, sums: open(&paths.sums)? })
+    }
+
+    /// Drops the blocks that a range touches: it is to have other bytes.
+    pub fn forget(&self, range: &Range<u64>) -> io::Result<()> {
+        let blocks = format::blocks_touched(range);
+        let count = (blocks.end - blocks.start) as usize;
+        let there = self.read_sums(&blocks)?;
+        if there.iter().all(|sum| *sum == 0) {
+            return Ok(());
+        }
+        self.write_sums(blocks.start, &vec![0; count])
+    }
+
+    /// Adds the blocks of bytes in a row from `start` on: whole ones, and a short one at their end,
+    /// which counts where the object ends there.
+    pub fn write(&self, start: u64, chunks: &[Bytes]) -> io::Result<()> {
+        let end = start + chunks.iter().map(|chunk| chunk.len() as u64).sum::<u64>();
+        let blocks = format::blocks_within(&(start..end), end);
+        let range = format::bytes_of(&blocks, end);
+        if range.is_empty() {
+            return Ok(());
+        }
+        let chunks = format::cut(chunks, range.start - start, range.end - range.start);
+        let mut at = range.start;
+        for chunk in &chunks {
+            self.data.write_all_at(chunk, at)?;
+            at += chunk.len() as u64;
+        }
+        self.write_sums(blocks.start, &format::sums_of(&chunks))
+    }
+
+    /// What the files take of the disk.
+    pub fn disk_bytes(&self) -> io::Result<u64> {
+        Ok((self.data.metadata()?.blocks() + self.sums.metadata()?.blocks()) * STAT_BLOCK_BYTES)
+    }
+
+    fn read_sums(&self, blocks: &Range<u64>) -> io::Result<Vec<u32>> {
+        let bytes = read_up_to(&self.sums, &(blocks.start * SUM_BYTES..blocks.end * SUM_BYTES))?;
+        Ok(format::decode_sums(&bytes, (blocks.end - blocks.start) as usize))
+    }
+
+    fn write_sums(&self, first: u64, sums: &[u32]) -> io::Result<()> {
+        self.sums.write_all_at(&format::encode_sums(sums), first * SUM_BYTES)
+    }
+}
+
+/// Makes files those of a version that has these ranges of their bytes; there are no files of that
+/// version. Says what they take of the disk.
+pub fn adopt(
+    source: &Source<'_>,
+    to: &Paths,
+    object: &ObjectRef,
+    ranges: &[Range<u64>],
+) -> io::Result<u64> {
+    let data = File::options().write(true).open(&source.paths.data)?;
+    // What is behind the end is not the version's, and one with its last part missing has a hole.
+    data.set_len(object.size)?;
+    let old = File::open(&source.paths.sums)?;
+    let new = create(&to.sums)?;
+    let header = format::header(object);
+    new.write_all_at(&header, 0)?;
+    for range in ranges {
+        let blocks = format::blocks_within(range, object.size);
+        let mut at = blocks.start * SUM_BYTES;
+        while at < blocks.end * SUM_BYTES {
+            let end = (at + SUMS_AT_ONCE * SUM_BYTES).min(blocks.end * SUM_BYTES);
+            let sums = read_up_to(&old, &(source.sums_start + at..source.sums_start + end))?;
+            new.write_all_at(&sums, header.len() as u64 + at)?;
+            at = end;
+        }
+    }
+    // Checksums without bytes are removed when they are found; so are bytes without checksums.
+    std::fs::rename(&source.paths.data, &to.data)?;
+    remove_file(&source.paths.sums)?;
+    Ok((data.metadata()?.blocks() + new.metadata()?.blocks()) * STAT_BLOCK_BYTES)
+}
+
+fn create(path: &Path) -> io::Result<File> {
+    remove_file(path)?;
+    File::options().read(true).write(true).create_new(true).mode(FILE_MODE).open(path)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,63 @@
+//! Written: what this mount uploads is kept on disk, so that it need not be read from S3.
+//!
+//! Nothing waits for that, and no memory is taken that somebody else wants soon: what there is none
+//! for is not kept. Bytes in memory are counted until they are on disk. Which bytes are those of
+//! the object is the uploader's business.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use crate::vfs::budget::Budget;
+use crate::vfs::cache::disk::Incoming;
+use crate::vfs::read::Reader;
+use crate::vfs::types::ObjectRef;
+
+/// The parts of one upload, kept while it is under way. Dropped, they are forgotten.
+pub struct KeptParts {
+    incoming: Incoming,
+    budget: Arc<Budget>,
+}
+
+impl Reader {
+    /// Keeps what this mount has made an object by one request.
+    pub fn keep_written(&self, object: &ObjectRef, chunks: Vec<Bytes>) {
+        let Some(disk) = &self.disk else { return };
+        disk.forget_others(object);
+        if let Some(memory) = self.budget.try_reserve_spare(object.size) {
+            disk.store(object, 0, chunks, Some(memory));
+        }
+    }
+
+    /// Begins to keep what is uploaded in parts; `None` where nothing is kept.
+    #[must_use]
+    pub fn keep_parts(&self) -> Option<KeptParts> {
+        let incoming = self.disk.as_ref()?.begin_upload();
+        Some(KeptParts { incoming, budget: Arc::clone(&self.budget) })
+    }
+
+    /// This mount has made parts an object, whose bytes are those kept in these ranges.
+    pub fn keep_parted(&self, object: &ObjectRef, parts: &KeptParts, ranges: Vec<Range<u64>>) {
+        let Some(disk) = &self.disk else { return };
+        disk.forget_others(object);
+        parts.incoming.become_version(object, ranges);
+    }
+
+    /// S3 has made `to` of all bytes of `from`, which is gone.
+    pub fn keep_moved(&self, from: &ObjectRef, to: &ObjectRef) {
+        let Some(disk) = &self.disk else { return };
+        disk.moved(from, to);
+    }
+}
+
+impl KeptParts {
+    /// Keeps a part that has arrived, in place of what was kept of its range before. False where it
+    /// is not: what was kept before may be there still.
+    #[must_use]
+    pub fn keep(&self, start: u64, chunks: Vec<Bytes>) -> bool {
+        let bytes = chunks.iter().map(|chunk| chunk.len() as u64).sum();
+        let memory = self.budget.try_reserve_spare(bytes);
+        memory.is_some_and(|memory| self.incoming.store(start, chunks, Some(memory)))
+    }
+}
