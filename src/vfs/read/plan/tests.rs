@@ -169,8 +169,9 @@ fn steps_are_fetched_one_by_one_up_to_the_end() {
 #[test]
 fn what_there_is_no_memory_for_is_asked_for_again() {
     let mut patterns = Patterns::default();
-    let reads = (90..100).rev().map(|index| index * MIB..(index + 1) * MIB);
-    reads.for_each(|read| drop(patterns.observe(&read)));
+    for index in (90..100).rev() {
+        patterns.observe(&(index * MIB..(index + 1) * MIB));
+    }
     let asked = 89 * MIB..90 * MIB;
     let mut scan = patterns.observe(&asked);
     let ahead = Ahead::Down { from: 80 * MIB, bytes: MIB };

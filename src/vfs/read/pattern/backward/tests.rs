@@ -132,7 +132,8 @@ fn what_is_below_a_scan_is_expected_and_held() {
     let latest = descents.latest();
     assert!(latest.expects(at - 1) && latest.expects(at - 8 * MIB));
     assert!(!latest.expects(at) && !latest.expects(at - 8 * MIB - 1));
-    assert_eq!(descents.held().collect::<Vec<_>>(), [at - 8 * MIB..100 * MIB]);
+    assert_eq!(descents.held().next(), Some(at - 8 * MIB..100 * MIB));
+    assert_eq!(descents.held().count(), 1);
 }
 
 #[test]
