@@ -18,8 +18,8 @@ use pailfs::vfs::namespace::directory::{Known, Marker, Names};
 use pailfs::vfs::namespace::listing::{Assembly, Item};
 use pailfs::vfs::namespace::names::{Beside, DirPrefix, name_of_object, resolve};
 use pailfs::vfs::namespace::posix;
-use pailfs::vfs::read::pattern::{Pattern, Streams};
-use pailfs::vfs::read::plan::{ReadLimits, Shape, plan_piece, plan_read};
+use pailfs::vfs::read::pattern::{Pattern, Patterns};
+use pailfs::vfs::read::plan::{Ahead, ReadLimits, Shape, plan_piece, plan_read};
 use pailfs::vfs::types::ObjectRef;
 
 const PAGE_KEYS: usize = 1000;
@@ -64,34 +64,34 @@ fn items() -> Vec<Item> {
 /// A scan by 1 MiB, in which every fourth read comes before its neighbour.
 #[divan::bench]
 fn observe_a_scan(bencher: Bencher<'_, '_>) {
-    let mut streams = Streams::default();
+    let mut patterns = Patterns::default();
     let mut count = 0;
     bencher.bench_local(move || {
         let swapped = if count % 4 == 3 { count - 1 } else { count };
         count += 1;
         let start = swapped * READ_BYTES;
-        streams.observe(black_box(&(start..start + READ_BYTES))).pattern()
+        patterns.observe(black_box(&(start..start + READ_BYTES))).pattern()
     });
 }
 
 #[divan::bench]
 fn observe_random_reads(bencher: Bencher<'_, '_>) {
-    let mut streams = Streams::default();
+    let mut patterns = Patterns::default();
     let mut random = fastrand::Rng::with_seed(1);
     bencher.bench_local(move || {
         let start = random.u64(..SIZE >> 12) << 12;
-        streams.observe(black_box(&(start..start + 4096))).pattern()
+        patterns.observe(black_box(&(start..start + 4096))).pattern()
     });
 }
 
 #[divan::bench]
-fn plan_a_read_of_a_scan() -> (u64, u64) {
+fn plan_a_read_of_a_scan() -> (Ahead, u64) {
     let pattern = Pattern::Sequential { streak_bytes: 64 << 20 };
     let asked = black_box((64 << 20)..(65 << 20));
     let plan = plan_read(&asked, SIZE, pattern, &limits(), black_box(1));
     let shape = Shape::Pieces { bytes: 8 << 20 };
     let piece = plan_piece(asked.start, SIZE, shape, &(0..u64::MAX));
-    (plan.ahead_until, piece.end)
+    (plan.ahead, piece.end)
 }
 
 /// As many extents as a mount holds of random reads.

@@ -27,8 +27,10 @@ use crate::vfs::cache::memory::Origin;
 use crate::vfs::cache::{Cache, Found, Landing};
 use crate::vfs::error::{VfsError, VfsResult};
 use crate::vfs::read::fetch::{Fetcher, Urgency};
-use crate::vfs::read::pattern::{Pattern, Stream, Streams};
-use crate::vfs::read::plan::{ReadLimits, ReadPlan, Shape, plan_piece, plan_read};
+use crate::vfs::read::pattern::{Pattern, Patterns, Scan};
+use crate::vfs::read::plan::{
+    Ahead, ReadLimits, ReadPlan, Shape, Stretch, plan_ahead, plan_piece, plan_read,
+};
 use crate::vfs::types::ObjectRef;
 
 /// The read path of one mount.
@@ -55,7 +57,7 @@ pub struct ReadHandle {
 
 #[derive(Default)]
 struct HandleState {
-    streams: Streams,
+    patterns: Patterns,
     /// What is fetched ahead; stopped when dropped.
     ahead: JoinSet<()>,
     /// Counted in [`Reader::scanned_handles`].
@@ -198,18 +200,17 @@ impl ReadHandle {
     fn begin(&self, asked: Range<u64>) -> (Vec<Part>, Shape) {
         let mut guard = self.state();
         let state = &mut *guard;
-        let scans = state.streams.scans();
-        let stream = state.streams.observe(&asked);
-        let plan = self.plan(&asked, stream.pattern(), scans);
+        let scans = state.patterns.scans();
+        let mut scan = state.patterns.observe(&asked);
+        let plan = self.plan(&asked, scan.pattern(), scans);
         let parts = self.parts(asked.clone(), plan.awaited);
-        if parts.iter().any(|part| part.is_missing_from(stream)) {
-            stream.ahead_until = asked.end;
+        if parts.iter().any(|part| part.is_missing_from(&scan)) {
+            scan.lose_ahead(&asked);
         }
-        stream.left_until = self.reader.cache.demote(&self.object, stream.left_behind());
-        if plan.ahead_until > asked.end {
+        self.leave_behind(&mut scan);
+        if plan.ahead != Ahead::Nothing {
             self.count_scanned(&mut state.scanned);
-            let from = stream.ahead_until.max(asked.end);
-            stream.ahead_until = self.fetch_ahead(&mut state.ahead, from, plan);
+            self.fetch_ahead(&mut state.ahead, &mut scan, &asked, plan.ahead);
         }
         (parts, plan.awaited)
     }
@@ -222,10 +223,7 @@ impl ReadHandle {
 
     /// All of `asked`, in order; begins to fetch what is neither here nor coming.
     fn parts(&self, asked: Range<u64>, shape: Shape) -> Vec<Part> {
-        let origin = match shape {
-            Shape::Whole | Shape::Exact { .. } => Origin::Asked,
-            Shape::Pieces { .. } => Origin::Scan,
-        };
+        let origin = origin_of(shape);
         let mut parts = Vec::with_capacity(1);
         let mut at = asked.start;
         while at < asked.end {
@@ -256,13 +254,38 @@ impl ReadHandle {
         Some(flight)
     }
 
-    /// Begins to fetch what is missing between `from` and the plan's end, as far as there is
-    /// memory at once, and says how far that was.
-    fn fetch_ahead(&self, tasks: &mut JoinSet<()>, from: u64, plan: ReadPlan) -> u64 {
-        let reader = &self.reader;
+    fn leave_behind(&self, scan: &mut Scan<'_>) {
+        let left = scan.left_behind(self.reader.limits.block_bytes);
+        if !left.is_empty() {
+            let until = self.reader.cache.demote(&self.object, left.clone());
+            scan.leave(&left, until);
+        }
+    }
+
+    /// Begins to fetch what is missing of what the plan is to have ahead, as far as there is
+    /// memory at once.
+    fn fetch_ahead(
+        &self,
+        tasks: &mut JoinSet<()>,
+        scan: &mut Scan<'_>,
+        asked: &Range<u64>,
+        ahead: Ahead,
+    ) {
         while tasks.try_join_next().is_some() {}
-        let mut at = from;
-        while at < plan.ahead_until && !self.gone.load(Ordering::Relaxed) {
+        while let Some(stretch) = plan_ahead(ahead, scan, asked, self.object.size) {
+            let until = self.fetch_stretch(tasks, &stretch);
+            scan.have_ahead(&stretch.range, until);
+            if until < stretch.range.end {
+                break;
+            }
+        }
+    }
+
+    /// Begins to fetch what is missing of a stretch, and says how far that was possible.
+    fn fetch_stretch(&self, tasks: &mut JoinSet<()>, stretch: &Stretch) -> u64 {
+        let reader = &self.reader;
+        let mut at = stretch.range.start;
+        while at < stretch.range.end && !self.gone.load(Ordering::Relaxed) {
             let free = match reader.cache.covered_until(&self.object, at) {
                 Ok(end) => {
                     at = end;
@@ -270,13 +293,12 @@ impl ReadHandle {
                 }
                 Err(free) => free,
             };
-            let piece = plan_piece(at, self.object.size, plan.ahead, &free);
+            let piece = plan_piece(at, self.object.size, stretch.shape, &free);
             let bytes = piece.end - piece.start;
             reader.cache.recycle(bytes);
             let Some(memory) = reader.budget.try_reserve_spare(bytes) else { break };
-            if let Some((landing, _)) =
-                reader.cache.claim(&self.object, piece.clone(), Origin::Scan)
-            {
+            let origin = origin_of(stretch.shape);
+            if let Some((landing, _)) = reader.cache.claim(&self.object, piece.clone(), origin) {
                 at = piece.end;
                 let fetch = self.fetch(landing, Urgency::Ahead(memory));
                 tasks.spawn_on(fetch, &reader.runtime);
@@ -308,7 +330,7 @@ impl ReadHandle {
 impl Drop for ReadHandle {
     fn drop(&mut self) {
         let state = self.state();
-        for held in state.streams.held() {
+        for held in state.patterns.held() {
             let behind_last_piece = held.end.saturating_add(self.reader.limits.block_bytes);
             self.reader.cache.demote(&self.object, held.start..behind_last_piece);
         }
@@ -320,11 +342,19 @@ impl Drop for ReadHandle {
 
 impl Part {
     /// Whether this had to be fetched although it had been fetched ahead.
-    fn is_missing_from(&self, stream: &Stream) -> bool {
+    fn is_missing_from(&self, scan: &Scan<'_>) -> bool {
         match self {
-            Self::Ours(flight) => stream.expects(flight.range().start),
+            Self::Ours(flight) => scan.expects(flight.range().start),
             Self::Here { .. } | Self::Joined(_) => false,
         }
+    }
+}
+
+/// What is read here and there is kept in case it is wanted again.
+fn origin_of(shape: Shape) -> Origin {
+    match shape {
+        Shape::Whole | Shape::Exact { .. } => Origin::Asked,
+        Shape::Pieces { .. } => Origin::Scan,
     }
 }
 

@@ -1,26 +1,41 @@
-//! Patterns: whether a handle is being scanned or read here and there.
+//! Patterns: whether a handle is being scanned, in which direction, or read here and there.
 //!
-//! Pure. A handle may be scanned at several places at once, and read at random in between: each
-//! scan is a stream of its own, and a read that belongs to none neither ends nor feeds one.
+//! Pure. A read is told to belong to a scan that goes on forward, to one that goes down, to reads at
+//! equal distances, or to none. Each kind is found by a module of its own; here is decided which
+//! one has a say. Those that are found go before those that may yet be: a read that a backward
+//! scan or a stride foresaw is not taken for the beginning of something else.
 //! What to fetch for a pattern is `plan`'s business.
+
+pub mod backward;
+pub mod forward;
+pub mod strided;
 
 use std::ops::Range;
 
-/// So many scans of one handle are told apart; the one that rested longest makes room.
-const STREAMS_MAX: usize = 8;
+use crate::vfs::read::pattern::backward::{Descent, Descents};
+use crate::vfs::read::pattern::forward::{Stream, Streams};
+use crate::vfs::read::pattern::strided::Stride;
+
+/// So many scans of one direction are told apart in a handle; the one that rested longest makes
+/// room.
+const SCANS_MAX: usize = 8;
 
 /// The kernel hands requests to several threads, which swap neighbours now and then: a read this
-/// many requests away from where a stream stands is still in order.
+/// many requests away from where a scan stands is still in order.
 const REORDERED_REQUESTS_MAX: u64 = 4;
 
 /// How far back a scan may look without being another one.
 const BACKWARD_BYTES_MAX: u64 = 1 << 20;
 
-/// How far forward a scan may jump; one that has not come that far yet may jump less.
-const FORWARD_BYTES_MAX: u64 = 16 << 20;
-
-/// So much behind its head a scan may still be asked for.
+/// So much behind where it stands a scan may still be asked for.
 const KEPT_BEHIND_BYTES: u64 = 2 << 20;
+
+/// A read longer than the kernel's requests comes as a run of them, upwards. A longer run is a scan
+/// of its own.
+const RUN_BYTES_MAX: u64 = 4 << 20;
+
+/// The kernel reads whole pages: what a program does to the byte is seen to a page.
+const PAGE_BYTES: u64 = 4 << 10;
 
 /// How a read fits in with those before it.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -30,98 +45,77 @@ pub enum Pattern {
     Sequential {
         streak_bytes: u64,
     },
+    /// Part of a scan that goes down and has read so many bytes.
+    Backward {
+        streak_bytes: u64,
+    },
+    /// The latest of so many reads at equal distances, of up to so many bytes each.
+    Strided {
+        steps: u64,
+        bytes: u64,
+    },
 }
 
-/// The scans of one handle.
+/// How one handle has been read.
 #[derive(Debug, Default)]
-pub struct Streams {
-    /// The one that was read last is last.
-    streams: Vec<Stream>,
+pub struct Patterns {
+    streams: Streams,
+    descents: Descents,
+    stride: Stride,
 }
 
-/// One place at which a handle is read on and on.
+/// What a read belongs to.
 #[derive(Debug)]
-pub struct Stream {
-    /// Behind the last byte that was read.
-    head: u64,
-    /// Where it stood before the read that was observed last.
-    passed: u64,
-    streak_bytes: u64,
-    scanning: bool,
-    /// All before this was read or is fetched ahead.
-    pub ahead_until: u64,
-    /// All before this was left behind, and need not be kept for this scan.
-    pub left_until: u64,
+pub enum Scan<'a> {
+    /// Also where it is none: a stream is a scan from its second read on.
+    Forward(&'a mut Stream),
+    Backward(&'a mut Descent),
+    Strided(&'a mut Stride),
 }
 
-impl Streams {
-    /// Takes note of a read, and gives the stream it belongs to.
-    pub fn observe(&mut self, asked: &Range<u64>) -> &mut Stream {
-        let nearest = (0..self.streams.len())
-            .filter(|&index| self.streams[index].takes(asked))
-            .min_by_key(|&index| self.streams[index].head.abs_diff(asked.start));
-        let stream = match nearest {
-            Some(index) => {
-                let mut stream = self.streams.remove(index);
-                stream.advance(asked);
-                stream
-            }
-            None => self.begin(asked),
-        };
-        let last = self.streams.len();
-        self.streams.push(stream);
-        &mut self.streams[last]
+impl Patterns {
+    /// Takes note of a read, and gives what it belongs to.
+    pub fn observe(&mut self, asked: &Range<u64>) -> Scan<'_> {
+        if self.stride.goes_on(asked) {
+            return Scan::Strided(&mut self.stride);
+        }
+        if self.descents.go_on(asked) {
+            return Scan::Backward(self.descents.latest());
+        }
+        let stream = self.streams.observe(asked);
+        let (is_random, advanced) = (stream.pattern() == Pattern::Random, stream.has_advanced());
+        if self.descents.consider(asked, advanced) {
+            let descent = self.descents.latest();
+            // What it began with may have looked like scans forward: they would share the window.
+            descent.left_from = self.streams.end_within(&descent.read());
+            return Scan::Backward(descent);
+        }
+        if self.stride.consider(asked, is_random) {
+            return Scan::Strided(&mut self.stride);
+        }
+        Scan::Forward(self.streams.latest())
     }
 
-    /// How many of the streams are scans.
+    /// How many scans there are.
     #[must_use]
     pub fn scans(&self) -> u64 {
-        self.streams.iter().filter(|stream| stream.scanning).count() as u64
+        self.streams.scans() + self.descents.scans() + u64::from(self.stride.is_found())
     }
 
-    /// What each scan has not left behind, up to where it was fetched ahead.
+    /// What the scans have not left behind, up or down to where it was fetched ahead.
     pub fn held(&self) -> impl Iterator<Item = Range<u64>> {
-        let scans = self.streams.iter().filter(|stream| stream.scanning);
-        scans.map(|stream| stream.left_until..stream.ahead_until.max(stream.head))
-    }
-
-    fn begin(&mut self, asked: &Range<u64>) -> Stream {
-        // Whoever opens a file and reads its beginning mostly goes on.
-        let scanning = self.streams.is_empty() && asked.start == 0;
-        if self.streams.len() == STREAMS_MAX {
-            self.streams.remove(0);
-        }
-        let streak_bytes = asked.end - asked.start;
-        let start = asked.start;
-        Stream {
-            head: asked.end,
-            passed: start,
-            streak_bytes,
-            scanning,
-            ahead_until: start,
-            left_until: start,
-        }
+        self.streams.held().chain(self.descents.held())
     }
 }
 
-impl Stream {
+impl Scan<'_> {
     /// How the read that was observed last fits in.
     #[must_use]
     pub fn pattern(&self) -> Pattern {
-        match self.scanning {
-            true => Pattern::Sequential { streak_bytes: self.streak_bytes },
-            false => Pattern::Random,
-        }
-    }
-
-    /// What the scan has left behind since [`Stream::left_until`] was set; empty for a stream
-    /// that is no scan.
-    #[must_use]
-    pub fn left_behind(&self) -> Range<u64> {
-        let until = self.head.saturating_sub(KEPT_BEHIND_BYTES);
-        match self.scanning {
-            true => self.left_until..until.max(self.left_until),
-            false => self.left_until..self.left_until,
+        match self {
+            Self::Forward(stream) => stream.pattern(),
+            Self::Backward(descent) => descent.pattern(),
+            Self::Strided(stride) => stride.pattern(),
         }
     }
 
@@ -129,32 +123,63 @@ impl Stream {
     /// fetched ahead.
     #[must_use]
     pub fn expects(&self, offset: u64) -> bool {
-        (self.passed..self.ahead_until).contains(&offset)
+        match self {
+            Self::Forward(stream) => stream.expects(offset),
+            Self::Backward(descent) => descent.expects(offset),
+            Self::Strided(stride) => stride.expects(offset),
+        }
     }
 
-    fn takes(&self, asked: &Range<u64>) -> bool {
-        let reordered = reordered_bytes(asked);
-        let forward = self.streak_bytes.min(FORWARD_BYTES_MAX).max(reordered);
-        let backward = self.streak_bytes.min(BACKWARD_BYTES_MAX).max(reordered);
-        let nearby = self.head.saturating_sub(backward)..=self.head.saturating_add(forward);
-        nearby.contains(&asked.start)
+    /// What was fetched ahead is no longer there: it is to be looked for anew, from `asked` on.
+    pub fn lose_ahead(&mut self, asked: &Range<u64>) {
+        match self {
+            Self::Forward(stream) => stream.ahead_until = asked.end,
+            Self::Backward(descent) => descent.ahead_from = asked.start,
+            Self::Strided(stride) => stride.ahead_steps = 0,
+        }
     }
 
-    /// What a scan skips counts against it, so that one that mostly jumps ends.
-    fn advance(&mut self, asked: &Range<u64>) {
-        let skipped_bytes = asked.start.saturating_sub(self.head);
-        let kept_bytes =
-            self.streak_bytes.saturating_sub(skipped_bytes.saturating_sub(reordered_bytes(asked)));
-        let new_bytes = asked.end.saturating_sub(asked.start.max(self.head));
-        self.scanning = kept_bytes > 0 && (self.scanning || new_bytes > 0);
-        self.streak_bytes = kept_bytes + new_bytes;
-        self.passed = self.head;
-        self.head = self.head.max(asked.end);
+    /// Takes note that what is within `stretch` is here or coming, up to `until`: all of it, but
+    /// where there is no memory.
+    pub fn have_ahead(&mut self, stretch: &Range<u64>, until: u64) {
+        let is_whole = until >= stretch.end;
+        match self {
+            Self::Forward(stream) => stream.ahead_until = until,
+            Self::Backward(descent) if is_whole => descent.ahead_from = stretch.start,
+            Self::Strided(stride) if is_whole => stride.ahead_steps += 1,
+            Self::Backward(_) | Self::Strided(_) => {}
+        }
+    }
+
+    /// What need not be kept for this scan any more and was not told to [`Scan::leave`] yet; the
+    /// pieces of a scan end at multiples of `block_bytes`. What is read at equal distances is
+    /// kept as other reads here and there are.
+    #[must_use]
+    pub fn left_behind(&self, block_bytes: u64) -> Range<u64> {
+        match self {
+            Self::Forward(stream) => stream.left_behind(),
+            Self::Backward(descent) => descent.left_behind(block_bytes),
+            Self::Strided(_) => 0..0,
+        }
+    }
+
+    /// Takes note that what is within `left` was given up, up to `until`.
+    pub fn leave(&mut self, left: &Range<u64>, until: u64) {
+        match self {
+            Self::Forward(stream) => stream.left_until = until,
+            Self::Backward(descent) => descent.left_from = left.start,
+            Self::Strided(_) => {}
+        }
     }
 }
 
 fn reordered_bytes(asked: &Range<u64>) -> u64 {
     (asked.end - asked.start).saturating_mul(REORDERED_REQUESTS_MAX)
+}
+
+/// Whether two offsets are one to a program that does not read whole pages.
+fn is_within_a_page(one: u64, other: u64) -> bool {
+    one.abs_diff(other) <= PAGE_BYTES
 }
 
 #[cfg(test)]

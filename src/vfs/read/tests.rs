@@ -65,6 +65,25 @@ fn assert_fetched_once(gets: &[Range<u64>]) {
     }
 }
 
+/// Reads all of `range` in blocks from its end to its beginning.
+async fn scan_down(handle: &ReadHandle, range: Range<u64>, block: u64) {
+    let mut at = range.end;
+    while at > range.start {
+        let start = at.saturating_sub(block).max(range.start);
+        // As the kernel asks: no more than a megabyte at once.
+        for from in (start..at).step_by(1 << 20) {
+            let until = at.min(from + MIB);
+            let bytes = handle.read(from, (until - from) as u32).await.unwrap();
+            assert_bytes(&bytes, from..until);
+        }
+        at = start;
+    }
+}
+
+fn fetched_bytes(gets: &[Range<u64>]) -> u64 {
+    gets.iter().map(|range| range.end - range.start).sum()
+}
+
 /// Reads all of `range` in requests as large as the kernel's.
 async fn scan(handle: &ReadHandle, range: Range<u64>, request: u32) {
     for start in range.clone().step_by(request as usize) {
@@ -184,6 +203,113 @@ async fn a_scan_does_not_evict_what_is_read_here_and_there() {
         often.read(511 * MIB - number * 9 * MIB, 4096).await.unwrap();
     }
     assert_eq!(mount.store.gets().len(), asked);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_scan_down_brings_each_byte_once_by_few_requests() {
+    let size = 64 * MIB + 12_345;
+    for block in [8 * KIB, 64 * KIB, 65_000, 128 * KIB, MIB, 3 * MIB] {
+        let mount = mount(size, 256 * MIB);
+        scan_down(&mount.open(), 0..size, block).await;
+        let gets = mount.store.gets();
+        assert_fetched_once(&gets);
+        assert_eq!(fetched_bytes(&gets), size, "{block}");
+        assert!(gets.len() <= 80, "{block}: {} requests: {gets:?}", gets.len());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_scan_down_soon_waits_for_nothing() {
+    for block in [64 * KIB, MIB, 2 * MIB] {
+        let mount = mount(256 * MIB, 256 * MIB);
+        let started = Instant::now();
+        scan_down(&mount.open(), 0..256 * MIB, block).await;
+        assert!(started.elapsed() <= LATENCY * 16, "{block}: {:?}", started.elapsed());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_scan_down_larger_than_memory_stays_within_it_and_fetches_nothing_twice() {
+    let mount = mount(256 * MIB, 16 * MIB);
+    let often = mount.open_key("often");
+    for number in 0..4 {
+        often.read(255 * MIB - number * number * 9 * MIB, 4096).await.unwrap();
+    }
+    let asked = mount.store.gets().len();
+    let handle = mount.open();
+    for end in (1..=256).rev() {
+        scan_down(&handle, (end - 1) * MIB..end * MIB, 256 * KIB).await;
+        assert!(mount.budget.used() <= 16 * MIB);
+    }
+    let gets = mount.store.gets()[asked..].to_vec();
+    assert_fetched_once(&gets);
+    // What the scan has left behind was the first to go.
+    for number in 0..4 {
+        often.read(255 * MIB - number * number * 9 * MIB, 4096).await.unwrap();
+    }
+    assert_eq!(mount.store.gets().len(), asked + gets.len());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_scan_down_that_lost_what_was_fetched_ahead_soon_waits_for_nothing_again() {
+    let mount = mount(256 * MIB, 64 * MIB);
+    let handle = mount.open();
+    scan_down(&handle, 192 * MIB..256 * MIB, 256 * KIB).await;
+    mount.settle().await;
+    drop(mount.budget.try_reserve(64 * MIB).unwrap());
+    assert_eq!(mount.reader.cached_bytes(handle.object()), 0);
+    let started = Instant::now();
+    scan_down(&handle, 128 * MIB..192 * MIB, 256 * KIB).await;
+    assert!(started.elapsed() <= LATENCY * 6, "{:?}", started.elapsed());
+}
+
+#[tokio::test(start_paused = true)]
+async fn steps_are_fetched_ahead_and_nothing_between_them() {
+    let mount = mount(512 * MIB, 256 * MIB);
+    let handle = mount.open();
+    let started = Instant::now();
+    let read = 256;
+    for step in 0..read {
+        let start = 7 * MIB + step * MIB;
+        let bytes = handle.read(start, 64 << 10).await.unwrap();
+        assert_bytes(&bytes, start..start + 64 * KIB);
+    }
+    assert!(started.elapsed() <= LATENCY * 20, "{:?}", started.elapsed());
+    assert!(mount.store.under_way_most() >= 20, "{}", mount.store.under_way_most());
+    let gets = mount.store.gets();
+    assert_fetched_once(&gets);
+    assert!(gets.iter().all(|range| range.end - range.start == 64 * KIB), "{gets:?}");
+    assert!(gets.len() as u64 <= read + 32, "{}", gets.len());
+}
+
+#[tokio::test(start_paused = true)]
+async fn steps_that_are_even_to_the_byte_only_are_fetched_ahead_too() {
+    for down in [false, true] {
+        let mount = mount(512 * MIB, 256 * MIB);
+        let handle = mount.open();
+        let started = Instant::now();
+        for step in 0..256 {
+            let step = if down { 400 - step } else { step + 2 };
+            let start = step * 1_234_567 / 4096 * 4096;
+            handle.read(start, 8192).await.unwrap();
+        }
+        assert!(started.elapsed() <= LATENCY * 30, "{down}: {:?}", started.elapsed());
+        let bytes = fetched_bytes(&mount.store.gets());
+        assert!(bytes <= 300 * 48 * KIB, "{down}: {bytes}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn steps_past_the_end_are_not_asked_for() {
+    let mount = mount(40 * MIB + 5, 256 * MIB);
+    let handle = mount.open();
+    for step in 0..=40 {
+        handle.read(step * MIB, 64 << 10).await.unwrap();
+    }
+    mount.settle().await;
+    let gets = mount.store.gets();
+    assert_fetched_once(&gets);
+    assert_eq!(gets.iter().map(|range| range.end).max(), Some(40 * MIB + 5));
 }
 
 #[tokio::test(start_paused = true)]
@@ -395,7 +521,8 @@ async fn requests_under_way_are_bounded() {
     let mut reads = tokio::task::JoinSet::new();
     for number in 0..200 {
         let handle = Arc::clone(&handle);
-        reads.spawn(async move { handle.read(number * 5 * MIB, 4096).await.unwrap() });
+        let start = number * 77 % 200 * 5 * MIB;
+        reads.spawn(async move { handle.read(start, 4096).await.unwrap() });
     }
     reads.join_all().await;
     assert_eq!(mount.store.under_way_most(), 32);

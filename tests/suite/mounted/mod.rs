@@ -10,6 +10,7 @@ mod files;
 mod large;
 mod names;
 mod ranges;
+mod reading;
 mod removals;
 mod rename;
 mod session;

@@ -83,6 +83,12 @@ impl Hosted {
         self.asked.bytes_moved().sent
     }
 
+    /// How many requests for bytes of an object the server got.
+    pub(crate) fn gets(&self, key: &str) -> usize {
+        let calls = self.asked.calls().into_iter();
+        calls.filter(|(operation, asked)| *operation == "get_object" && asked == key).count()
+    }
+
     /// The same store, as somebody else sees it.
     pub(crate) fn stranger(&self) -> Model {
         let owner = Owner { id: "5".repeat(64), display_name: Some("stranger".to_owned()) };
