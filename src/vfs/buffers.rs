@@ -207,6 +207,18 @@ mod tests {
     }
 
     #[test]
+    fn a_buffer_is_not_used_again_while_any_slice_of_it_lives() {
+        let buffers = Arc::new(Buffers::default());
+        let copy = buffers.copy(&vec![7; 1 << 20]);
+        let slice = copy.slice(1000..2000);
+        drop(copy);
+        drop(buffers.copy(&vec![8; 1 << 20]));
+        assert_eq!(slice, vec![7; 1000]);
+        drop(slice);
+        assert_eq!(idle(&buffers), [1 << 20, 1 << 20]);
+    }
+
+    #[test]
     fn sizes_that_are_not_asked_for_again_are_not_kept() {
         let buffers = Arc::new(Buffers::default());
         for bytes in [0, 1, 4 << 10, (1 << 20) + 1, 16 << 20] {

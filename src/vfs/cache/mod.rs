@@ -21,8 +21,8 @@ use crate::vfs::cache::flight::{Announcer, Flight, Flights, Outcome};
 use crate::vfs::cache::memory::{Memory, Origin};
 use crate::vfs::types::ObjectRef;
 
-/// Of the memory for data, the share beyond which a scan takes what scans have left behind. The
-/// kernel keeps it as well.
+/// Of the memory for data, the share beyond which a scan takes the place of what scans have left
+/// behind, which the kernel keeps as well.
 const SCANNED_SHARE: u64 = 2;
 
 /// What is known of the bytes from an offset on.
@@ -136,8 +136,8 @@ impl Cache {
         self.tables().memory.demote(object, range)
     }
 
-    /// Makes room for `bytes` more of a scan out of what scans have left behind, where that is more
-    /// than a share of the memory: it is used again rather than more of it, and what programs read
+    /// Makes room for `bytes` more of a scan out of what scans have left behind, where more than a
+    /// share of the memory is in use: it is used again rather than more of it, and what programs read
     /// here and there stays.
     pub fn recycle(&self, bytes: u64) {
         let share = self.budget.bytes_max() / SCANNED_SHARE;

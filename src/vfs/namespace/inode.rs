@@ -96,8 +96,9 @@ pub struct Inode {
     own: Mutex<Own>,
     /// Somebody who asked for attributes of names in it has them.
     pub attributes_arrived: Notify,
-    /// Whoever lists it for the sake of one name: others wait for what that tells.
-    pub listing_ahead: tokio::sync::Mutex<()>,
+    /// Whoever lists it for the sake of one name: others wait for what that tells. When that failed
+    /// last, as the mount's clock counts.
+    pub listing_ahead: tokio::sync::Mutex<Option<Duration>>,
 }
 
 /// What this mount alone knows of a directory.

@@ -360,8 +360,10 @@ impl Vfs {
             Ok(copied) => copied,
             Err(error) => return Err(self.explained(&target, error).await),
         };
-        self.reader.keep_moved(&copied.origin(&target), &copied.object);
-        let Copied { object, source, head } = copied;
+        if let Some(origin) = copied.origin(&target) {
+            self.reader.keep_moved(&origin, &copied.object);
+        }
+        let Copied { object, source, head, .. } = copied;
         let facts = Facts {
             etag: object.etag.clone(),
             size: object.size,

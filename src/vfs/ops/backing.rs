@@ -5,10 +5,16 @@
 
 use std::fs::File;
 use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::timeout;
 
 use crate::vfs::Vfs;
 use crate::vfs::error::{VfsError, VfsResult};
 use crate::vfs::types::{Fh, Ino};
+
+/// An open waits no longer for a disk that hangs: the file is read by way of this process then.
+const DISK_WAIT_MAX: Duration = Duration::from_secs(10);
 
 /// What an open file is, and where all of its bytes are.
 #[derive(Clone, Debug)]
@@ -32,7 +38,7 @@ impl Vfs {
         let reading = handle.reading(|object| self.reader.open(object)).ok_or(VfsError::Stale)?;
         let object = reading.object();
         let file = match self.reader.disk().filter(|_| self.options.read_only) {
-            Some(disk) => disk.backing(object).await,
+            Some(disk) => timeout(DISK_WAIT_MAX, disk.backing(object)).await.ok().flatten(),
             None => None,
         };
         Ok(Backing { version: Arc::from(object.etag.as_str()), file })

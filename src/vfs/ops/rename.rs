@@ -207,7 +207,9 @@ impl Vfs {
             }
             removed => removed?,
         }
-        self.reader.keep_moved(&copied.origin(&from.target), &copied.object);
+        if let Some(origin) = copied.origin(&from.target) {
+            self.reader.keep_moved(&origin, &copied.object);
+        }
         Ok(copied.object)
     }
 

@@ -57,6 +57,10 @@ impl KeptParts {
     #[must_use]
     pub fn keep(&self, start: u64, chunks: Vec<Bytes>) -> bool {
         let bytes = chunks.iter().map(|chunk| chunk.len() as u64).sum();
+        // Nothing makes room in memory for what would not be written.
+        if !self.incoming.has_place(bytes) {
+            return false;
+        }
         let memory = self.budget.try_reserve_spare(bytes);
         memory.is_some_and(|memory| self.incoming.store(start, chunks, Some(memory)))
     }

@@ -108,13 +108,15 @@ pub struct Copied {
     pub source: ETag,
     /// What S3 says of the copy.
     pub head: ObjectHead,
+    /// Whether S3 has acknowledged this very copy; else what is there only looks like it.
+    pub is_told: bool,
 }
 
 impl Copied {
-    /// The object that was copied from `source`, which has the same bytes.
+    /// The object that was copied from `source`, where it is sure to have the same bytes.
     #[must_use]
-    pub fn origin(&self, source: &Target) -> ObjectRef {
-        object_at(source, self.source.clone(), self.object.size)
+    pub fn origin(&self, source: &Target) -> Option<ObjectRef> {
+        self.is_told.then(|| object_at(source, self.source.clone(), self.object.size))
     }
 }
 
@@ -138,7 +140,7 @@ pub async fn copy_object(
     let replaced = is_replaced.then_some(&kept.attributes);
     let copy = Copy { multiparts, source, head: &head, target, kept: &kept };
     let (etag, last_modified) = copy.run(replaced, conditions).await?;
-    finish(store, target, (head, kept), etag, last_modified).await
+    finish(store, target, (head, kept), (etag, last_modified)).await
 }
 
 /// Changes the attributes of an object, by a copy onto itself that keeps everything else.
@@ -159,13 +161,14 @@ pub async fn rewrite_attributes(
         // A server without conditions on the destination: here it is the source, too.
         copied = copy.run(Some(&kept.attributes), Conditions::default()).await;
     }
+    let mut is_told = true;
     if copied.as_ref().is_err_and(|error| error.kind == ErrorKind::Precondition)
         && let Some(made) = made_already(store, target, &head, &kept).await
     {
-        copied = Ok(made);
+        (copied, is_told) = (Ok(made), false);
     }
-    let (etag, last_modified) = copied?;
-    Ok(finish(store, target, (head, kept), etag, last_modified).await?)
+    let finished = finish(store, target, (head, kept), copied?).await?;
+    Ok(Copied { is_told, ..finished })
 }
 
 /// A copy onto itself that was refused by its condition may be our own, whose answer was lost and
@@ -189,8 +192,7 @@ async fn finish(
     store: &Arc<dyn ObjectStore>,
     target: &Target,
     (mut head, kept): (ObjectHead, Kept),
-    etag: ETag,
-    last_modified: Option<SystemTime>,
+    (etag, last_modified): (ETag, Option<SystemTime>),
 ) -> StoreResult<Copied> {
     put_acl(store, target, kept.acl.as_ref()).await?;
     head.last_modified = match last_modified {
@@ -202,7 +204,7 @@ async fn finish(
     };
     head.attributes = kept.attributes;
     let source = std::mem::replace(&mut head.etag, etag.clone());
-    Ok(Copied { object: object_at(target, etag, head.size), source, head })
+    Ok(Copied { object: object_at(target, etag, head.size), source, head, is_told: true })
 }
 
 fn object_at(target: &Target, etag: ETag, size: u64) -> ObjectRef {

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
-use tokio::sync::OnceCell;
+use tokio::sync::{OnceCell, Semaphore};
 use tokio::task::{Id, JoinError, JoinSet};
 
 use crate::store::error::{ErrorKind, StoreError, StoreResult};
@@ -27,6 +27,9 @@ use crate::vfs::write::memory::HeldMemory;
 use crate::vfs::write::multipart::{Begun, Multiparts};
 use crate::vfs::write::plan::{PARTS_MAX, multipart_etag, single_etag};
 use crate::vfs::write::turns::{Turn, Turns, UploadLimits};
+
+/// Parts of a mount's uploads that S3 copies at once, which takes nothing of the link.
+const COPIES_MAX: usize = 16;
 
 /// The object that a file's bytes go to.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -54,13 +57,15 @@ pub struct Uploader {
     store: Arc<dyn ObjectStore>,
     multiparts: Arc<Multiparts>,
     turns: Turns,
+    copies: Semaphore,
 }
 
 impl Uploader {
     #[must_use]
     pub fn new(multiparts: Arc<Multiparts>, limits: UploadLimits) -> Arc<Self> {
         let store = Arc::clone(multiparts.store());
-        Arc::new(Self { store, multiparts, turns: Turns::new(limits) })
+        let (turns, copies) = (Turns::new(limits), Semaphore::new(COPIES_MAX));
+        Arc::new(Self { store, multiparts, turns, copies })
     }
 
     /// Waits until one more upload of bytes may run, which it may while the answer lives.
@@ -90,14 +95,15 @@ impl Uploader {
         self.settle(target, written, expected).await
     }
 
-    /// Has S3 make the whole of a file out of an object, of 5 GiB at most.
+    /// Has S3 make the whole of a file out of an object, of 5 GiB at most. Says whether S3 has
+    /// acknowledged this very copy; else what is there only looks like it.
     pub async fn copy_whole(
         &self,
         source: &ObjectRef,
         target: &Target,
         riding: &Riding,
         conditions: Conditions,
-    ) -> StoreResult<ETag> {
+    ) -> StoreResult<(ETag, bool)> {
         let copy = |conditions| {
             let options = CopyObject {
                 replace_attributes: Some(riding.attributes.clone()),
@@ -115,8 +121,11 @@ impl Uploader {
             written = copy(Conditions::default()).await;
         }
         match written {
-            Ok(written) => Ok(written.etag),
-            Err(error) => self.settle_copy(source, target, riding, error).await,
+            Ok(written) => Ok((written.etag, true)),
+            Err(error) => {
+                let etag = self.settle_copy(source, target, riding, error).await?;
+                Ok((etag, false))
+            }
         }
     }
 
@@ -424,7 +433,8 @@ impl Shared {
     }
 
     async fn copy(&self, number: u32, object: &ObjectRef, range: Range<u64>) -> StoreResult<Part> {
-        let _turn = self.uploader.turn().await;
+        // Never closed, so there is always one to come.
+        let _turn = self.uploader.copies.acquire().await.ok();
         let upload = self.begun_for(number).await?.upload();
         let part = UploadPart { upload, number, checksum: None };
         let bytes = range.end - range.start;

@@ -6,8 +6,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures_util::future::join_all;
 use pailfs::store::ObjectStore;
 use pailfs::store::clock::Clock;
+use pailfs::store::error::{ErrorKind, StoreError};
 use pailfs::store::faulty::Faulty;
 use pailfs::store::types::{DeleteObject, Payload, WriteOptions};
 use pailfs::vfs::Vfs;
@@ -260,6 +262,25 @@ fn names_that_expired_together_are_asked_for_by_the_page() {
         }
         let asked = far.seen.calls().len() - before;
         assert!(asked < 20, "{asked} requests");
+    });
+}
+
+#[test]
+fn a_page_that_fails_is_asked_for_once_by_all_who_wait_for_it() {
+    in_virtual_time(async {
+        let far = Far::new((0..20).map(|n| format!("file{n:02}"))).await;
+        assert_eq!(far.names(Ino::ROOT).await.len(), 20);
+        tokio::time::advance(TTL).await;
+        let failure = StoreError::new(ErrorKind::Unavailable, "ServiceUnavailable", "not now");
+        far.seen.fail_operation("list_objects", failure);
+        for number in 0..4 {
+            assert!(far.lookup(Ino::ROOT, &format!("file{number:02}")).await.is_some());
+        }
+        let before = far.lists();
+        let names: Vec<_> = (4..20).map(|number| format!("file{number:02}")).collect();
+        let lookups = names.iter().map(|name| far.lookup(Ino::ROOT, name));
+        assert!(join_all(lookups).await.iter().all(Option::is_some));
+        assert_eq!(far.lists() - before, 1);
     });
 }
 

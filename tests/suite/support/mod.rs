@@ -12,3 +12,4 @@ pub(crate) mod runtime;
 pub(crate) mod servers;
 pub(crate) mod tools;
 pub(crate) mod wait;
+pub(crate) mod writer;

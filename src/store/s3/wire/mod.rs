@@ -6,16 +6,17 @@
 //! `connection` has the operation's deadline, its region and the end of its credentials.
 //!
 //! - `request`: what is asked, as a signed HTTP request    `place`: the address and who signs for it
-//! - `retry`: whether and when to try again    `answer`, `list`: headers and XML as our nouns
+//! - `retry`: whether and when to try again    `skew`: how far clocks differ
+//! - `answer`, `list`: headers and XML as our nouns
 
 pub(super) mod answer;
 pub(super) mod list;
 pub(super) mod place;
 pub(super) mod request;
 pub(super) mod retry;
+mod skew;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, SystemTime};
 
 use aws_sdk_s3::primitives::SdkBody;
@@ -34,6 +35,7 @@ use crate::store::s3::transport::{Http, WatchedBody};
 use crate::store::s3::wire::place::{Place, Places};
 use crate::store::s3::wire::request::{Ask, signed};
 use crate::store::s3::wire::retry::{Failed, plan_retry, plan_skew};
+use crate::store::s3::wire::skew::{Corrected, Skew};
 
 /// Of an error's text; S3's have some hundred.
 const REFUSAL_BYTES_MAX: usize = 64 * 1024;
@@ -50,8 +52,7 @@ pub(super) struct Wire {
     endpoint: String,
     attempts_max: u32,
     clock: SystemClock,
-    /// By how many seconds S3's clock is before the machine's.
-    skew_seconds: AtomicI64,
+    skew: Skew,
 }
 
 impl Wire {
@@ -62,8 +63,8 @@ impl Wire {
         endpoint: String,
         attempts_max: u32,
     ) -> Self {
-        let (clock, skew_seconds) = (SystemClock::new(), AtomicI64::new(0));
-        Self { http, keys, places, endpoint, attempts_max, clock, skew_seconds }
+        let (clock, skew) = (SystemClock::new(), Skew::default());
+        Self { http, keys, places, endpoint, attempts_max, clock, skew }
     }
 
     pub(super) fn keys(&self) -> Option<&Keyring> {
@@ -114,13 +115,13 @@ impl Wire {
     where
         F: Future<Output = Result<O, Failed>>,
     {
-        let (time, skew_seconds) = self.time();
-        let request = self.signed(ask, place, time).await.map_err(Failed::Final)?;
+        let signed_at = self.skew.correct(self.clock.wall());
+        let request = self.signed(ask, place, signed_at.time).await.map_err(Failed::Final)?;
         let answer = self.http.send(request, limit).await.map_err(Failed::Undelivered)?;
         if answer.status().is_success() {
             return read(answer).await;
         }
-        Err(self.refused(answer, time, skew_seconds).await)
+        Err(self.refused(answer, signed_at).await)
     }
 
     async fn signed(
@@ -137,31 +138,16 @@ impl Wire {
         signed(ask, place, Some((credentials, time)))
     }
 
-    /// The time, as S3 sees it, and by how much the clock was corrected for that.
-    fn time(&self) -> (SystemTime, i64) {
-        let skew = self.skew_seconds.load(Ordering::Relaxed);
-        let (now, by) = (self.clock.wall(), Duration::from_secs(skew.unsigned_abs()));
-        (if skew < 0 { now - by } else { now + by }, skew)
-    }
-
     /// Reads an answer that is not the one asked for, to its end: the connection is used again.
-    async fn refused(
-        &self,
-        answer: Response<WatchedBody>,
-        time: SystemTime,
-        skew_before: i64,
-    ) -> Failed {
+    async fn refused(&self, answer: Response<WatchedBody>, signed_at: Corrected) -> Failed {
         let (head, body) = answer.into_parts();
         let body = Limited::new(body, REFUSAL_BYTES_MAX).collect().await;
         let body = body.map(|body| body.to_bytes()).unwrap_or_default();
         let refusal = read_refusal(head.status.as_u16(), &head.headers, &body);
-        let skew_seconds = plan_skew(&refusal, &head.headers, time);
+        let skew_seconds = plan_skew(&refusal, &head.headers, signed_at.time);
         if let Some(seconds) = skew_seconds {
             tracing::warn!(seconds, "the clock of this machine is not S3's");
-            // Once for all requests that were signed with the same clock.
-            let skew = skew_before.saturating_add(seconds);
-            let order = Ordering::Relaxed;
-            self.skew_seconds.compare_exchange(skew_before, skew, order, order).ok();
+            self.skew.differs(signed_at, seconds);
         }
         Failed::Refused {
             refusal: Box::new(refusal),

@@ -36,10 +36,10 @@ impl Table {
         }
     }
 
-    /// Whether some version of an object is coming.
+    /// The versions of an object that are coming.
     #[must_use]
-    pub fn has_some(&self, bucket: &str, key: &str) -> bool {
-        self.rows().range(Name::versions_of(bucket, key)).next().is_some()
+    pub fn versions(&self, bucket: &str, key: &str) -> Vec<Name> {
+        self.rows().range(Name::versions_of(bucket, key)).map(|(name, _)| *name).collect()
     }
 
     /// Each change under this lock is whole behind it.

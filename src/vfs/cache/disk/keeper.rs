@@ -218,7 +218,7 @@ impl Keeper {
         self.remove(&from);
         match adopted {
             Some(bytes) => {
-                self.shared.state().index.put(to, bytes, self.shared.clock.wall());
+                self.adopted(&to, &adopting.object, bytes);
                 self.make_room(Some(&to), 0);
             }
             None => self.remove(&to),
@@ -235,6 +235,17 @@ impl Keeper {
         };
         let source = Source { paths: &paths, sums_start };
         adopt(&source, &self.shared.directory.paths(to), object, ranges)
+    }
+
+    /// The files are there; who has opened those before them does not keep these from being found.
+    fn adopted(&self, name: &Name, object: &ObjectRef, bytes: u64) {
+        let opened = Entry::open(&self.shared.directory.paths(name), object);
+        let entry = self.tell("opening", opened).flatten().map(Arc::new);
+        let mut state = self.shared.state();
+        state.index.put(*name, bytes, self.shared.clock.wall());
+        let replaced = entry.and_then(|entry| state.open.push(*name, entry));
+        drop(state);
+        drop(replaced);
     }
 
     fn create(&self, name: &Name, object: &ObjectRef) -> io::Result<Arc<Entry>> {

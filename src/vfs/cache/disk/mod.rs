@@ -190,7 +190,8 @@ impl DiskCache {
 
     /// S3 has made the version `to` of all bytes of `from`, which goes.
     pub fn moved(&self, from: &ObjectRef, to: &ObjectRef) {
-        if self.may_have_some(&from.bucket, &from.key) {
+        let is_renamed = Name::of(from) != Name::of(to);
+        if is_renamed && self.may_have_some(&from.bucket, &from.key) {
             let all = std::iter::once(0..to.size).collect();
             self.adopt(Whose::Version(from.clone()), to, all);
         }
@@ -200,7 +201,7 @@ impl DiskCache {
     #[must_use]
     pub fn may_have_some(&self, bucket: &str, key: &str) -> bool {
         !self.shared.is_scanned.load(Ordering::Acquire)
-            || self.shared.coming.has_some(bucket, key)
+            || !self.shared.coming.versions(bucket, key).is_empty()
             || !self.shared.state().index.versions(bucket, key, None).is_empty()
     }
 
@@ -231,11 +232,12 @@ impl DiskCache {
                 return None;
             }
             let checking = Arc::clone(self).check_whole(object.clone(), Arc::clone(&entry));
+            let checking = tokio::spawn(checking);
             if object.size > CHECK_NOW_BYTES_MAX {
-                drop(tokio::spawn(checking));
                 return None;
             }
-            checking.await;
+            // It goes on where nobody waits any more.
+            checking.await.ok()?;
         }
         self.note_use(&name);
         (entry.wholeness() == Wholeness::Whole).then(|| Arc::clone(entry.data()))
@@ -284,7 +286,9 @@ impl DiskCache {
     }
 
     fn drop_versions(&self, bucket: &str, key: &str, but: Option<&Name>) {
-        let versions = self.shared.state().index.versions(bucket, key, but);
+        let mut versions = self.shared.coming.versions(bucket, key);
+        versions.retain(|name| Some(name) != but);
+        versions.extend(self.shared.state().index.versions(bucket, key, but));
         for name in versions {
             self.send(Job::Drop(name));
         }
@@ -344,10 +348,19 @@ impl Incoming {
         self.disk.queue(Whose::Upload(self.name), start, chunks, memory)
     }
 
+    /// Whether there is no more to write than may wait, with so many bytes more.
+    #[must_use]
+    pub fn has_place(&self, bytes: u64) -> bool {
+        let queued = self.disk.shared.queued_bytes.load(Ordering::Relaxed);
+        queued + bytes <= self.disk.shared.queue_bytes_max
+    }
+
     /// S3 has made a version of it. In these ranges its bytes are those that were kept last; it
     /// has others elsewhere.
     pub fn become_version(&self, object: &ObjectRef, ranges: Vec<Range<u64>>) {
-        self.disk.adopt(Whose::Upload(self.name), object, ranges);
+        if !ranges.is_empty() {
+            self.disk.adopt(Whose::Upload(self.name), object, ranges);
+        }
     }
 }
 

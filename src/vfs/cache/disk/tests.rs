@@ -326,7 +326,13 @@ async fn an_upload_that_comes_to_nothing_leaves_nothing() {
     scanned(&disk).await;
     let dropped = disk.begin_upload();
     keep(&dropped, &one, &parts[0]);
+    while files(&path, ".data").is_empty() {
+        tokio::task::yield_now().await;
+    }
     drop(dropped);
+    while !files(&path, "").is_empty() {
+        tokio::task::yield_now().await;
+    }
     let under_way = disk.begin_upload();
     keep(&under_way, &one, &parts[1]);
     disk.finish();
@@ -334,6 +340,20 @@ async fn an_upload_that_comes_to_nothing_leaves_nothing() {
     assert_eq!(disk.shared.state().index.bytes(), 0);
     under_way.become_version(&one, parts);
     assert!(!has(&disk, &one).await);
+}
+
+#[tokio::test]
+async fn a_version_that_is_forgotten_before_it_has_come_does_not_stay() {
+    let (_place, path) = place();
+    let (one, parts) = parted("key");
+    let disk = open(&path);
+    scanned(&disk).await;
+    let upload = disk.begin_upload();
+    parts.iter().for_each(|part| keep(&upload, &one, part));
+    upload.become_version(&one, parts);
+    disk.forget("b", "key");
+    disk.finish();
+    assert_eq!(files(&path, ".data").len() + files(&path, ".sums").len(), 0);
 }
 
 #[tokio::test]

@@ -26,8 +26,11 @@ impl Vfs {
         if question == Question::Name {
             return;
         }
-        let _turn = directory.listing_ahead.lock().await;
-        if self.remembered(directory, name, named).is_none() {
+        let wanted_at = self.now();
+        let mut failed_at = directory.listing_ahead.lock().await;
+        // What has failed while this waited would only keep it waiting longer.
+        let has_failed = failed_at.is_some_and(|failed_at| failed_at >= wanted_at);
+        if !has_failed && self.remembered(directory, name, named).is_none() {
             let listed = match question {
                 Question::All => self.list_all(directory, &bucket, prefix).await,
                 Question::Name | Question::Behind => {
@@ -36,6 +39,7 @@ impl Vfs {
             };
             if let Err(error) = listed {
                 tracing::debug!(bucket = &*bucket, key = &*key, %error, "not listed ahead");
+                *failed_at = Some(self.now());
             }
         }
     }

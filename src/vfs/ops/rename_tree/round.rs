@@ -205,7 +205,7 @@ impl Vfs {
         let put = self.store.put_object(&to.bucket, &to.key, Payload::empty(), options).await?;
         let (bucket, key) = (to.bucket.clone(), to.key.clone());
         let object = ObjectRef { bucket, key, etag: put.etag, size: 0 };
-        Ok(Copied { object, source: head.etag.clone(), head })
+        Ok(Copied { object, source: head.etag.clone(), head, is_told: true })
     }
 
     /// Copies an object; `None` where it is no longer there.

@@ -31,7 +31,7 @@ struct Sent {
     is_outdated: bool,
     /// Its bytes, where they are few and here.
     chunks: Option<Vec<Bytes>>,
-    /// The object whose bytes it has.
+    /// The object whose bytes it is sure to have.
     copied: Option<ObjectRef>,
 }
 
@@ -121,8 +121,9 @@ impl Draft {
                 let conditions = plan_conditions(state.base.as_ref());
                 let (target, riding) = (&state.target, state.stamped_riding(stamp));
                 let uploader = &self.drafting.uploader;
-                let etag = uploader.copy_whole(&object, target, &riding, conditions).await?;
-                let copied = Some(object);
+                let copy = uploader.copy_whole(&object, target, &riding, conditions);
+                let (etag, is_told) = copy.await?;
+                let copied = is_told.then_some(object);
                 Ok(Sent { etag, is_stamped: true, is_outdated: false, chunks: None, copied })
             }
             CommitPlan::Parts(parts) => self.send_parts(state, &parts, stamp).await,
