@@ -319,7 +319,8 @@ impl Inodes {
         self.losses.load(Ordering::Acquire)
     }
 
-    fn note_loss(&self) {
+    /// Something that directories knew better than S3 is forgotten or in doubt.
+    pub fn note_loss(&self) {
         self.losses.fetch_add(1, Ordering::AcqRel);
     }
 

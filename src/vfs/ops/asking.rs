@@ -95,7 +95,8 @@ impl Vfs {
         }
         let (me, inode) = (self.me.clone(), self.inodes.directory(directory.ino));
         let (Some(vfs), Ok(inode)) = (me.upgrade(), inode) else {
-            return directory.names().disclaim(&names);
+            directory.names().disclaim(&names);
+            return directory.attributes_arrived.notify_waiters();
         };
         let pass = self.moves.look_beside(&inode);
         drop(tokio::spawn(async move {
@@ -138,7 +139,7 @@ impl Vfs {
     }
 
     /// Asks for the attributes of names that were told by a listing. The answers are learnt, and
-    /// in the order of the names.
+    /// in the order in which they came.
     async fn ask_attributes(
         &self,
         directory: &Inode,
@@ -149,18 +150,19 @@ impl Vfs {
         let asking =
             claimed.names.clone().into_iter().enumerate().map(|(index, name)| async move {
                 let wanted = if index == 0 { first } else { Wanted::Next };
-                let asked_at = self.now();
+                let asked = directory.names().stamp(self.now());
                 let known = self.ask_attributes_of(directory, &name, wanted).await;
                 let mut names = directory.names();
                 if let Ok(known) = &known {
-                    names.learn(&name, known.clone(), asked_at);
+                    names.learn_since(&name, known.clone(), asked);
                 }
                 names.disclaim(std::slice::from_ref(&name));
                 drop(names);
                 directory.attributes_arrived.notify_waiters();
                 (name, known)
             });
-        let asked: Vec<_> = stream::iter(asking).buffered(ATTRIBUTE_REQUESTS_MAX).collect().await;
+        let asking = stream::iter(asking).buffer_unordered(ATTRIBUTE_REQUESTS_MAX);
+        let asked: Vec<_> = asking.collect().await;
         self.remember(directory, &asked);
         asked
     }

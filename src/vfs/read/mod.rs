@@ -344,7 +344,7 @@ impl Part {
     /// Whether this had to be fetched although it had been fetched ahead.
     fn is_missing_from(&self, scan: &Scan<'_>) -> bool {
         match self {
-            Self::Ours(flight) => scan.expects(flight.range().start),
+            Self::Ours(flight) => scan.expects(flight.range()),
             Self::Here { .. } | Self::Joined(_) => false,
         }
     }

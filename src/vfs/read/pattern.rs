@@ -122,11 +122,11 @@ impl Scan<'_> {
     /// Whether the read that was observed last reached a byte for the first time that had been
     /// fetched ahead.
     #[must_use]
-    pub fn expects(&self, offset: u64) -> bool {
+    pub fn expects(&self, range: &Range<u64>) -> bool {
         match self {
-            Self::Forward(stream) => stream.expects(offset),
-            Self::Backward(descent) => descent.expects(offset),
-            Self::Strided(stride) => stride.expects(offset),
+            Self::Forward(stream) => stream.expects(range.start),
+            Self::Backward(descent) => descent.expects(range.start),
+            Self::Strided(stride) => stride.expects(range),
         }
     }
 

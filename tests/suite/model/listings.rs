@@ -266,6 +266,19 @@ fn names_that_expired_together_are_asked_for_by_the_page() {
 }
 
 #[test]
+fn what_was_read_ahead_and_not_wanted_is_not_read_ahead_again() {
+    in_virtual_time(async {
+        let far = Far::new((0..10).map(|n| format!("dir{n}/file"))).await;
+        for _ in 0..5 {
+            assert_eq!(far.names(Ino::ROOT).await.len(), 10);
+            far.walk("dir0").await;
+            tokio::time::advance(TTL).await;
+        }
+        assert_eq!(far.lists(), 5 + 1);
+    });
+}
+
+#[test]
 fn a_page_that_fails_is_asked_for_once_by_all_who_wait_for_it() {
     in_virtual_time(async {
         let far = Far::new((0..20).map(|n| format!("file{n:02}"))).await;

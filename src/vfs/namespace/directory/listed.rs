@@ -48,11 +48,7 @@ impl Names {
     /// As [`Names::learn`], of a name that a listing told. Gives what stands under it by the
     /// last word of all.
     pub fn learn_listed(&mut self, name: &Arc<str>, known: Known, asked: Stamp) -> Known {
-        let is_doubted = match self.by_name.get(name) {
-            Some(child) => child.asked_at.is_none() && !child.pinned,
-            None => true,
-        };
-        if is_doubted && asked.upheavals != self.upheavals {
+        if self.is_doubted_since(name, asked) {
             return known;
         }
         self.learn(name, known.clone(), asked.at);
@@ -63,6 +59,22 @@ impl Names {
             }
             None => known,
         }
+    }
+
+    /// As [`Names::learn`], of what was asked for at that stamp, unless it came in doubt since.
+    pub fn learn_since(&mut self, name: &Arc<str>, known: Known, asked: Stamp) {
+        if !self.is_doubted_since(name, asked) {
+            self.learn(name, known, asked.at);
+        }
+    }
+
+    /// Whether a name is in doubt, and may be for something that happened after `asked`.
+    fn is_doubted_since(&self, name: &str, asked: Stamp) -> bool {
+        let is_doubted = match self.by_name.get(name) {
+            Some(child) => child.asked_at.is_none() && !child.pinned,
+            None => true,
+        };
+        is_doubted && asked.upheavals != self.upheavals
     }
 
     /// Whether it knows anything that no listing told.

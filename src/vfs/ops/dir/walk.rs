@@ -116,6 +116,18 @@ impl Walk {
         })
     }
 
+    /// The directory whose subdirectories are gone through, where it still is what it was.
+    fn directory(&self) -> Option<Arc<Inode>> {
+        let inode = self.inode.upgrade()?;
+        let is_here = match inode.place().location {
+            Location::Directory { bucket, prefix } => {
+                (&bucket, &prefix) == (&self.bucket, &self.base)
+            }
+            Location::Account | Location::File { .. } => false,
+        };
+        is_here.then_some(inode)
+    }
+
     fn pace(&self) -> MutexGuard<'_, Pace> {
         self.pace.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -169,6 +181,18 @@ impl Vfs {
             return;
         }
         if let Ok(mut place) = walk.reading.try_lock() {
+            match place.take() {
+                // Nobody has wanted anything of it.
+                Some(reading) if reading.pages_searched_max == PAGES_PEEKED => {
+                    return walk.pace().was_in_vain();
+                }
+                // Somebody else is on the way.
+                Some(reading) if self.is_current(&reading) => {
+                    *place = Some(reading);
+                    return;
+                }
+                Some(_) | None => {}
+            }
             let mut reading = self.reading(&walk, &prefix, PAGES_PEEKED);
             reading.requests.ask(&self.store, self.walk_stamp());
             *place = Some(reading);
@@ -197,19 +221,24 @@ impl Vfs {
     /// The listing of a directory from a walk, which ends where it does not have it.
     async fn read_ahead(&self, walk: &Walk, prefix: &DirPrefix) -> Option<Complete> {
         let mut place = walk.reading.lock().await;
+        place.take_if(|reading| !self.is_current(reading));
         let reading = place.as_mut().filter(|reading| prefix.as_str() >= &*reading.from)?;
         let complete = self.search(walk, reading, prefix.as_str()).await;
         let is_believed = complete.as_ref().is_some_and(|complete| {
             reading.losses == self.inodes.losses()
                 && freshness(complete.asked.at, self.now(), self.ttl()).is_some()
         });
-        if complete.is_none() {
-            walk.pace().was_in_vain();
-        }
         if !is_believed {
+            walk.pace().was_in_vain();
             *place = None;
         }
         complete.filter(|_| is_believed)
+    }
+
+    /// Whether what is read ahead may be believed at the moment.
+    fn is_current(&self, reading: &Reading) -> bool {
+        reading.losses == self.inodes.losses()
+            && freshness(reading.asked_at, self.now(), self.ttl()).is_some()
     }
 
     async fn search(&self, walk: &Walk, reading: &mut Reading, prefix: &str) -> Option<Complete> {
@@ -242,8 +271,8 @@ impl Vfs {
             reading.ready.insert(complete.prefix.clone(), complete);
         }
         let unmarked = reading.splitter.take_unmarked();
-        if let Some(base) = walk.inode.upgrade() {
-            self.learn_unmarked(&base, &walk.base, &unmarked, taken.asked.at);
+        if let Some(base) = walk.directory().filter(|_| self.is_current(reading)) {
+            self.learn_unmarked(&base, &walk.base, &unmarked, taken.asked);
         }
         Some(())
     }
@@ -276,7 +305,7 @@ impl Vfs {
         directory: &Inode,
         prefix: &DirPrefix,
         unmarked: &[String],
-        asked_at: Duration,
+        asked: Stamp,
     ) {
         let mut names = directory.names();
         for path in unmarked {
@@ -284,7 +313,8 @@ impl Vfs {
             let is_child = *path == format!("{}{name}/", prefix.as_str());
             let known = names.last_known(&name).filter(|_| is_child);
             if known.is_some_and(|known| known.kind() == Kind::Directory && !known.is_whole()) {
-                names.learn(&Arc::from(name.as_ref()), Known::Directory(self.unmarked()), asked_at);
+                let known = Known::Directory(self.unmarked());
+                names.learn_since(&Arc::from(name.as_ref()), known, asked);
             }
         }
     }
@@ -302,7 +332,7 @@ impl Vfs {
         let items = telling.learn(directory, told, complete.asked);
         let mut items = self.settle(directory, items).await;
         items.extend(telling.end(directory, assembly.marker()));
-        self.learn_unmarked(directory, prefix, &complete.unmarked, complete.asked.at);
+        self.learn_unmarked(directory, prefix, &complete.unmarked, complete.asked);
         Some(items)
     }
 }

@@ -60,6 +60,8 @@ impl Vfs {
     pub(super) fn refresh(&self, bearer: &Bearer) {
         let inode = &bearer.inode;
         let place = inode.place();
+        // What was read ahead is of before.
+        self.inodes.note_loss();
         if let Ok(parent) = self.inodes.get(place.parent) {
             parent.names().distrust(&place.name);
         }

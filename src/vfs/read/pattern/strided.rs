@@ -17,7 +17,7 @@ const STEPS_MIN: u64 = 3;
 pub struct Stride {
     /// Of the latest step: a long read comes as several requests.
     run: Range<u64>,
-    /// Where the step before it ended its part in what was fetched ahead.
+    /// Whether it had been fetched ahead.
     expected: bool,
     /// Where the steps began.
     first: u64,
@@ -52,6 +52,10 @@ impl Stride {
     /// besides. Says whether the evidence is there by it.
     pub fn consider(&mut self, asked: &Range<u64>, is_random: bool) -> bool {
         if !self.run.is_empty() && asked.start == self.run.end {
+            // Once steps are foreseen, one that gets longer is none.
+            if self.is_found() {
+                self.steps = 0;
+            }
             self.run.end = asked.end;
             self.bytes = self.bytes.max(self.run.end - self.run.start);
             return false;
@@ -82,10 +86,10 @@ impl Stride {
         self.steps >= STEPS_MIN && self.bytes <= RUN_BYTES_MAX
     }
 
-    /// Whether the latest step had been fetched ahead, and with it its byte at `offset`.
+    /// Whether the latest step had been fetched ahead, and with it bytes of this range.
     #[must_use]
-    pub fn expects(&self, offset: u64) -> bool {
-        self.expected && self.run.contains(&offset)
+    pub fn expects(&self, range: &Range<u64>) -> bool {
+        self.expected && range.start < self.run.end && self.run.start < range.end
     }
 
     /// What the step will read that comes so many steps behind the latest; `None` if that would be

@@ -38,6 +38,19 @@ fn a_page_that_is_learnt_late_does_not_undo_what_happened_since() {
 }
 
 #[test]
+fn an_answer_from_before_a_name_came_in_doubt_is_not_learnt() {
+    let mut names = Names::default();
+    names.learn(&name("a"), file(1), at(5));
+    let asked = names.stamp(at(10));
+    names.distrust("a");
+    names.learn_since(&name("a"), file(2), asked);
+    assert_eq!(names.find("a", at(20), TTL), None);
+    let asked = names.stamp(at(20));
+    names.learn_since(&name("a"), file(2), asked);
+    assert_eq!(names.find("a", at(20), TTL), Some((file(2), TTL)));
+}
+
+#[test]
 fn what_is_in_doubt_is_not_gone_because_a_listing_ended() {
     let mut names = Names::default();
     names.pin(&name("open"), file(1), at(5));

@@ -114,6 +114,19 @@ fn who_reads_on_is_scanning() {
 }
 
 #[test]
+fn a_step_that_is_read_on_from_does_not_make_all_others_longer() {
+    let mut stride = strode(0, 16 * MIB, 64 * KIB, 5);
+    for request in 1..8 {
+        assert!(!read(&mut stride, 64 * MIB + request * 64 * KIB, 64 * KIB));
+    }
+    for index in 5..20 {
+        read(&mut stride, index * 16 * MIB, 64 * KIB);
+    }
+    assert!(stride.is_found());
+    assert_eq!(stride.foreseen(1), Some(320 * MIB..320 * MIB + 64 * KIB));
+}
+
+#[test]
 fn blocks_that_touch_are_no_stride() {
     for distance in [64 * KIB, 65 * KIB] {
         let mut stride = Stride::default();
@@ -130,11 +143,12 @@ fn blocks_that_touch_are_no_stride() {
 #[test]
 fn what_was_fetched_ahead_is_expected() {
     let mut stride = strode(0, MIB, 64 * KIB, 4);
-    assert!(!stride.expects(3 * MIB));
+    assert!(!stride.expects(&(3 * MIB..4 * MIB)));
     stride.ahead_steps = 1;
     assert!(read(&mut stride, 4 * MIB, 64 * KIB));
-    assert!(stride.expects(4 * MIB));
+    assert!(stride.expects(&(4 * MIB - 100..4 * MIB + 1)));
+    assert!(!stride.expects(&(3 * MIB..4 * MIB)));
     assert_eq!(stride.ahead_steps, 0);
     assert!(read(&mut stride, 5 * MIB, 64 * KIB));
-    assert!(!stride.expects(5 * MIB));
+    assert!(!stride.expects(&(5 * MIB..6 * MIB)));
 }
