@@ -138,8 +138,9 @@ impl Stride {
     /// what was read is none.
     fn restart(&mut self, asked: &Range<u64>) {
         let before = self.run.clone();
-        let bytes = (before.end - before.start).max(asked.end - asked.start);
-        let is_apart = before.start.abs_diff(asked.start) > bytes.saturating_add(PAGE_BYTES);
+        let bytes = asked.end - asked.start;
+        let longer = bytes.max(before.end - before.start);
+        let is_apart = before.start.abs_diff(asked.start) > longer.saturating_add(PAGE_BYTES);
         *self = Self {
             run: asked.clone(),
             expected: false,
