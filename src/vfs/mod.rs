@@ -36,6 +36,7 @@ use crate::vfs::error::{VfsError, VfsResult};
 use crate::vfs::journal::Journal;
 use crate::vfs::namespace::inode::{Inodes, Location};
 use crate::vfs::namespace::names::DirPrefix;
+use crate::vfs::namespace::remembered::{NAMES_IN_ALL_MAX, Remembered};
 use crate::vfs::ops::dir::walk::Walks;
 use crate::vfs::ops::handles::Handles;
 use crate::vfs::ops::moves::Moves;
@@ -76,6 +77,7 @@ pub struct Vfs {
     /// No listing has contradicted S3's order so far.
     lists_in_order: AtomicBool,
     walks: Walks,
+    remembered: Remembered,
 }
 
 /// What the kernel remembers of a mount by itself.
@@ -160,6 +162,7 @@ impl Vfs {
             kernel: OnceLock::new(),
             lists_in_order: AtomicBool::new(true),
             walks: Walks::default(),
+            remembered: Remembered::new(NAMES_IN_ALL_MAX),
             store,
             options,
             clock,

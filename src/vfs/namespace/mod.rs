@@ -11,3 +11,4 @@ pub mod inode;
 pub mod listing;
 pub mod names;
 pub mod posix;
+pub mod remembered;

@@ -170,6 +170,7 @@ impl Vfs {
             Location::Account => {
                 let begun = directory.names().begin_listing(self.now());
                 cursor.items.extend(self.list_buckets(directory, begun).await?);
+                self.note_remembered(directory);
                 cursor.source = Source::Ended;
             }
             Location::Directory { bucket, prefix } => {
@@ -184,6 +185,13 @@ impl Vfs {
             Location::File { .. } => return Err(VfsError::NotDirectory),
         }
         Ok(())
+    }
+
+    /// A listing of a directory has ended.
+    fn note_remembered(&self, directory: &Inode) {
+        if let Ok(directory) = self.inodes.directory(directory.ino) {
+            self.remembered.note_listed(&directory);
+        }
     }
 
     async fn list_buckets(&self, directory: &Inode, begun: Begun) -> VfsResult<Vec<Item>> {

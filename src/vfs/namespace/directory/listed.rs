@@ -83,15 +83,26 @@ impl Names {
         self.upheavals > 0 || self.by_name.values().any(|child| !child.is_listed)
     }
 
+    /// How many names are remembered.
+    #[must_use]
+    pub fn count(&self) -> usize {
+        self.by_name.len()
+    }
+
+    /// Forgets what listings told, and would tell again.
+    pub fn forget_listed(&mut self) {
+        self.by_name.retain(|_, child| !child.is_listed);
+        self.listed_at = None;
+        self.marker = Marker::Unknown;
+        self.forgotten += 1;
+    }
+
     /// Makes room for one name more, first of all by forgetting what listings told.
     pub(super) fn make_room(&mut self) {
         if self.by_name.len() < NAMES_MAX {
             return;
         }
-        self.by_name.retain(|_, child| !child.is_listed);
-        self.listed_at = None;
-        self.marker = Marker::Unknown;
-        self.forgotten += 1;
+        self.forget_listed();
         if self.by_name.len() > UNLISTED_MAX {
             self.forget_unpinned();
         }

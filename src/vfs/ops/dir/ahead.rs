@@ -66,6 +66,8 @@ impl Vfs {
         if is_all {
             names.listed(begun, assembly.marker());
         }
+        drop(names);
+        self.note_remembered(directory);
         Ok(())
     }
 

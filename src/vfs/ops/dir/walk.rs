@@ -202,6 +202,7 @@ impl Vfs {
     /// A program has read a directory, which was listed by itself and had so many names.
     pub(super) fn note_listed(&self, directory: &Inode, names: usize) {
         directory.names().was_read();
+        self.note_remembered(directory);
         let Location::Directory { bucket, .. } = directory.place().location else { return };
         let Some((parent, base)) = self.parent_of(directory, &bucket) else { return };
         let walk = self.walks.of(&bucket, &parent, &base);
@@ -333,6 +334,7 @@ impl Vfs {
         let mut items = self.settle(directory, items).await;
         items.extend(telling.end(directory, assembly.marker()));
         self.learn_unmarked(directory, prefix, &complete.unmarked, complete.asked);
+        self.note_remembered(directory);
         Some(items)
     }
 }
