@@ -85,8 +85,10 @@ mod tests {
             prefix: DirPrefix::root(key),
         };
         let inodes = Inodes::new(at(""));
-        let enter =
-            |name: &str| inodes.enter(Ino::ROOT, &Arc::from(name), Kind::Directory, at(name));
+        let enter = |name: &str| {
+            let location = at(&format!("{name}/"));
+            inodes.enter(Ino::ROOT, &Arc::from(name), Kind::Directory, location)
+        };
         let directories = ["a", "b", "c"].map(enter);
         let remembered = Remembered::new(103);
         for directory in &directories[..2] {
