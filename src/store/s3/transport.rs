@@ -44,6 +44,10 @@ const HEADERS_MAX: usize = 1024;
 /// How long a connection nobody needs is kept.
 const IDLE_SECONDS_MAX: u64 = 90;
 
+/// What a connection reads at once, and the most that the head of an answer may have. Many connections
+/// have such a buffer each, and it is read faster out of the processor's cache.
+const READ_BYTES_MAX: usize = 128 << 10;
+
 /// A client of HTTP and HTTPS with the proxies of the environment; clones share connections.
 #[derive(Clone, Debug)]
 pub(super) struct Http {
@@ -62,6 +66,7 @@ impl Http {
             .pool_idle_timeout(Duration::from_secs(IDLE_SECONDS_MAX))
             .pool_max_idle_per_host(options.connections_max)
             .http1_max_headers(HEADERS_MAX)
+            .http1_max_buf_size(READ_BYTES_MAX)
             .build(dial);
         Ok(Self { client, proxies, read_timeout: options.read_timeout })
     }
