@@ -162,31 +162,30 @@ impl Memory {
     /// held.
     #[must_use]
     pub fn evict(&mut self, bytes: u64, reach: Reach) -> Vec<Bytes> {
-        let mut evicted = Vec::new();
-        let mut count = 0;
-        while count < bytes
-            && let Some((key, extent)) = self.pop_first(reach)
-        {
-            self.forget_span(&key);
-            count += extent.len() as u64;
-            evicted.push(extent);
-        }
-        evicted
+        self.take_out(bytes, |memory| memory.pop_first(reach))
     }
 
     /// As [`Self::evict`], of what scans have left behind alone.
     #[must_use]
     pub fn evict_left(&mut self, bytes: u64) -> Vec<Bytes> {
-        let mut evicted = Vec::new();
+        self.take_out(bytes, |memory| memory.left.pop_mru())
+    }
+
+    fn take_out(
+        &mut self,
+        bytes: u64,
+        pop: impl Fn(&mut Self) -> Option<(ExtentKey, Bytes)>,
+    ) -> Vec<Bytes> {
+        let mut taken = Vec::new();
         let mut count = 0;
         while count < bytes
-            && let Some((key, extent)) = self.left.pop_mru()
+            && let Some((key, extent)) = pop(self)
         {
             self.forget_span(&key);
             count += extent.len() as u64;
-            evicted.push(extent);
+            taken.push(extent);
         }
-        evicted
+        taken
     }
 
     /// Takes out all versions of an object.

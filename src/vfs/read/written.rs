@@ -9,13 +9,14 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use crate::vfs::budget::Budget;
-use crate::vfs::cache::disk::Incoming;
+use crate::vfs::budget::{Budget, Reservation};
+use crate::vfs::cache::disk::{DiskCache, Incoming};
 use crate::vfs::read::Reader;
 use crate::vfs::types::ObjectRef;
 
 /// The parts of one upload, kept while it is under way. Dropped, they are forgotten.
 pub struct KeptParts {
+    disk: Arc<DiskCache>,
     incoming: Incoming,
     budget: Arc<Budget>,
 }
@@ -25,7 +26,7 @@ impl Reader {
     pub fn keep_written(&self, object: &ObjectRef, chunks: Vec<Bytes>) {
         let Some(disk) = &self.disk else { return };
         disk.forget_others(object);
-        if let Some(memory) = self.budget.try_reserve_spare(object.size) {
+        if let Some(memory) = reserve(disk, &self.budget, object.size) {
             disk.store(object, 0, chunks, Some(memory));
         }
     }
@@ -33,8 +34,9 @@ impl Reader {
     /// Begins to keep what is uploaded in parts; `None` where nothing is kept.
     #[must_use]
     pub fn keep_parts(&self) -> Option<KeptParts> {
-        let incoming = self.disk.as_ref()?.begin_upload();
-        Some(KeptParts { incoming, budget: Arc::clone(&self.budget) })
+        let disk = self.disk.clone()?;
+        let incoming = disk.begin_upload();
+        Some(KeptParts { disk, incoming, budget: Arc::clone(&self.budget) })
     }
 
     /// This mount has made parts an object, whose bytes are those kept in these ranges.
@@ -57,11 +59,12 @@ impl KeptParts {
     #[must_use]
     pub fn keep(&self, start: u64, chunks: Vec<Bytes>) -> bool {
         let bytes = chunks.iter().map(|chunk| chunk.len() as u64).sum();
-        // Nothing makes room in memory for what would not be written.
-        if !self.incoming.has_place(bytes) {
-            return false;
-        }
-        let memory = self.budget.try_reserve_spare(bytes);
+        let memory = reserve(&self.disk, &self.budget, bytes);
         memory.is_some_and(|memory| self.incoming.store(start, chunks, Some(memory)))
     }
+}
+
+/// Memory for what waits to be written. Nothing makes room in memory for what would not be.
+fn reserve(disk: &DiskCache, budget: &Arc<Budget>, bytes: u64) -> Option<Reservation> {
+    if disk.has_place(bytes) { budget.try_reserve_spare(bytes) } else { None }
 }

@@ -240,6 +240,8 @@ fn is_worth_it(to: Direction, before: f64, rate: f64) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use futures_util::FutureExt as _;
+
     use super::*;
 
     const LIMITS: UploadLimits = UploadLimits { first: 16, min: 4, max: 64 };
@@ -317,6 +319,19 @@ mod tests {
             pace.sent(PART_BYTES, false, Duration::from_secs(second));
         }
         assert_eq!(pace.limit(), 16);
+    }
+
+    #[tokio::test]
+    async fn who_gives_up_waiting_leaves_its_turn_to_others() {
+        let turns = Turns::new(UploadLimits { first: 1, min: 1, max: 1 });
+        let held = turns.turn().await;
+        let mut given_up = Box::pin(turns.turn());
+        assert!((&mut given_up).now_or_never().is_none());
+        assert_eq!(turns.waiting.load(Ordering::Relaxed), 1);
+        drop(given_up);
+        assert_eq!(turns.waiting.load(Ordering::Relaxed), 0);
+        drop(held);
+        assert!(turns.turn().now_or_never().is_some());
     }
 
     #[tokio::test]

@@ -128,7 +128,7 @@ pub(super) const SEAWEEDFS: &[Deviation] = &[
         "does not know it, and takes it for a new bucket",
     ),
     row("documents::logging_is_off_until_set", "does not know it, and takes it for a new bucket"),
-    // These pass now and then.
+    // The first was seen to pass; the second hangs on the same.
     unsteady_row(
         "documents::a_legal_hold_keeps_a_version",
         "ignores object lock in a bucket that was just made",

@@ -1,7 +1,7 @@
 //! Listings in virtual time: how many answers of the store are waited for one after the other,
 //! and that what is read ahead is as right as what is asked for when it is wanted.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,11 +11,11 @@ use pailfs::store::ObjectStore;
 use pailfs::store::clock::Clock;
 use pailfs::store::error::{ErrorKind, StoreError};
 use pailfs::store::faulty::Faulty;
-use pailfs::store::types::{DeleteObject, Payload, WriteOptions};
+use pailfs::store::types::{DeleteObject, ObjectAttributes, Payload, WriteOptions};
 use pailfs::vfs::Vfs;
 use pailfs::vfs::namespace::posix::Dialect;
 use pailfs::vfs::options::Options;
-use pailfs::vfs::types::{DirEntry, Ino, Kind, Listing, Lookup, Room, Source};
+use pailfs::vfs::types::{DirEntry, Ino, Kind, Listing, Lookup, Room, Source, XattrMode};
 
 use crate::model::client::Client;
 use crate::model::steps::Action;
@@ -34,6 +34,11 @@ struct Far {
 
 impl Far {
     async fn new(keys: impl IntoIterator<Item = String>) -> Self {
+        let options = Options { ttl: TTL, posix_dialect: Dialect::None, ..Options::default() };
+        Self::with(options, keys).await
+    }
+
+    async fn with(options: Options, keys: impl IntoIterator<Item = String>) -> Self {
         let (store, clock) = empty_bucket().await;
         for key in keys {
             put(&*store, &key).await;
@@ -43,7 +48,6 @@ impl Far {
         seen.linger("list_objects", ROUND_TRIP / 2);
         seen.linger("head_object", ROUND_TRIP / 2);
         let source = Source::Prefix { bucket: BUCKET.to_owned(), prefix: String::new() };
-        let options = Options { ttl: TTL, posix_dialect: Dialect::None, ..Options::default() };
         let far = Arc::clone(&seen) as Arc<dyn ObjectStore>;
         let vfs = Vfs::new(far, source, options, Arc::clone(&clock));
         Self { store, seen, clock, vfs }
@@ -103,6 +107,13 @@ impl Far {
         // Sleeps are rounded up to whole milliseconds.
         let elapsed = (self.clock.monotonic() - since).as_millis();
         (elapsed + ROUND_TRIP.as_millis() / 2) / ROUND_TRIP.as_millis()
+    }
+
+    /// Markers that were asked for, in order.
+    fn markers(&self) -> Vec<String> {
+        let calls = self.seen.calls().into_iter();
+        let heads = calls.filter(|(operation, _)| *operation == "head_object");
+        heads.map(|(_, key)| key).filter(|key| key.ends_with('/')).collect()
     }
 
     fn lists(&self) -> usize {
@@ -166,6 +177,65 @@ fn what_is_in_subdirectories_is_asked_for_when_the_first_of_them_is_looked_up() 
         let since = far.clock.monotonic();
         assert_eq!(far.find().await.len(), 100);
         assert_eq!((far.round_trips(since), far.lists()), (2, 2));
+    });
+}
+
+#[test]
+fn only_the_first_subdirectory_and_those_with_markers_are_asked_for() {
+    in_virtual_time(async {
+        let files = (0..100).map(|n| format!("dir{:02}/file{:02}", n / 10, n % 10));
+        let far = Far::with(Options { ttl: TTL, ..Options::default() }, files).await;
+        let metadata = BTreeMap::from([("mode".to_owned(), "16832".to_owned())]);
+        let attributes = ObjectAttributes { metadata, ..ObjectAttributes::default() };
+        let options = WriteOptions { attributes, ..WriteOptions::default() };
+        let put = far.store.put_object(BUCKET, "dir05/", Payload::empty(), options).await;
+        put.expect("a marker");
+        tokio::time::advance(TTL * 10).await;
+        assert_eq!(far.names(Ino::ROOT).await.len(), 10);
+        for number in 0..10 {
+            let name = format!("dir{number:02}");
+            let Ok(Lookup::Found(entry)) = far.vfs.lookup(Ino::ROOT, name.as_bytes()).await else {
+                panic!("no {name}");
+            };
+            assert_eq!(entry.attr.mode & 0o777 == 0o700, number == 5, "{name}");
+            assert_eq!(far.names(entry.attr.ino).await.len(), 10);
+        }
+        assert_eq!(far.markers(), ["dir00/", "dir05/"]);
+    });
+}
+
+#[test]
+fn what_was_read_ahead_does_not_outlive_a_refresh() {
+    in_virtual_time(async {
+        let files = (0..100).map(|n| format!("dir{:02}/file{:02}", n / 10, n % 10));
+        let lasting = Options { ttl: TTL * 600, ..Options::default() };
+        let far = Far::with(Options { posix_dialect: Dialect::None, ..lasting }, files).await;
+        assert_eq!(far.names(Ino::ROOT).await.len(), 10);
+        assert_eq!(far.names(far.walk("dir00").await).await.len(), 10);
+        put(&*far.store, "dir05/new").await;
+        let refresh =
+            far.vfs.setxattr(Ino::ROOT, b"user.pailfs.refresh", b"1", XattrMode::Either, 0);
+        refresh.await.expect("a refresh");
+        assert_eq!(far.names(far.walk("dir05").await).await.len(), 11);
+    });
+}
+
+#[test]
+fn directories_that_were_listed_long_ago_are_listed_anew_where_many_were_since() {
+    const NAMES: usize = 45_000;
+    in_virtual_time(async {
+        let files = (0..5 * NAMES).map(|n| format!("dir{}/{}", n / NAMES, n % NAMES));
+        let lasting = Options { ttl: TTL * 600, ..Options::default() };
+        let far = Far::with(Options { posix_dialect: Dialect::None, ..lasting }, files).await;
+        for number in 0..5 {
+            let directory = far.walk(&format!("dir{number}")).await;
+            assert_eq!(far.names(directory).await.len(), NAMES);
+        }
+        let lists = far.lists();
+        assert_eq!(far.names(far.walk("dir4").await).await.len(), NAMES);
+        assert_eq!(far.lists(), lists);
+        assert_eq!(far.names(far.walk("dir0").await).await.len(), NAMES);
+        assert!(far.lists() >= lists + 45, "it is still remembered");
     });
 }
 

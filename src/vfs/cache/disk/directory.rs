@@ -12,16 +12,13 @@ use std::time::SystemTime;
 use rustix::fs::FlockOperation;
 use rustix::io::Errno;
 
-use crate::vfs::cache::disk::entry::Paths;
+use crate::vfs::cache::disk::entry::{Paths, STAT_BLOCK_BYTES};
 use crate::vfs::cache::disk::format::{self, DATA_SUFFIX, Name, SUMS_SUFFIX};
 
 const DIRECTORY_MODE: u32 = 0o700;
 const FILE_MODE: u32 = 0o600;
 
 const LOCK_NAME: &str = "lock";
-
-/// What `st_blocks` counts in.
-const STAT_BLOCK_BYTES: u64 = 512;
 
 /// Why nothing can be cached in a directory.
 #[derive(Debug, thiserror::Error)]

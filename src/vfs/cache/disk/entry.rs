@@ -22,7 +22,7 @@ use crate::vfs::cache::disk::format::{self, Flaw, SUM_BYTES};
 use crate::vfs::types::ObjectRef;
 
 /// Contents are nobody else's business.
-pub const FILE_MODE: u32 = 0o600;
+const FILE_MODE: u32 = 0o600;
 
 /// How many bytes are checked at a time.
 const CHECK_BYTES: u64 = 1 << 20;
@@ -94,12 +94,7 @@ impl Entry {
 
     /// Makes the files of a version, with nothing in them; what was there is gone.
     pub fn create(paths: &Paths, object: &ObjectRef) -> io::Result<Self> {
-        let create = |path: &Path| {
-            remove_file(path)?;
-            let mut options = File::options();
-            options.read(true).write(true).create_new(true).mode(FILE_MODE).open(path)
-        };
-        let (data, sums) = (create(&paths.data)?, create(&paths.sums)?);
+        let (data, sums) = (create_file(&paths.data)?, create_file(&paths.sums)?);
         data.set_len(object.size)?;
         let header = format::header(object);
         sums.write_all_at(&header, 0)?;
@@ -152,13 +147,7 @@ impl Entry {
             return Ok(());
         }
         let range = format::bytes_of(&blocks, self.size);
-        let chunks = format::cut(chunks, range.start - start, range.end - range.start);
-        let mut at = range.start;
-        for chunk in &chunks {
-            self.data.write_all_at(chunk, at)?;
-            at += chunk.len() as u64;
-        }
-        self.write_sums(blocks.start, &format::sums_of(&chunks))
+        self.write_sums(blocks.start, &write_blocks(&self.data, &range, start, chunks)?)
     }
 
     /// Drops a block that is not what this checksum says, unless it was written anew since.
@@ -252,6 +241,29 @@ impl Entry {
     fn sums(&self) -> MutexGuard<'_, File> {
         self.sums.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Writes the bytes of a range, which is of whole blocks, out of those in a row from `start` on. Gives
+/// their checksums, to be written behind them.
+pub fn write_blocks(
+    data: &File,
+    range: &Range<u64>,
+    start: u64,
+    chunks: &[Bytes],
+) -> io::Result<Vec<u32>> {
+    let chunks = format::cut(chunks, range.start - start, range.end - range.start);
+    let mut at = range.start;
+    for chunk in &chunks {
+        data.write_all_at(chunk, at)?;
+        at += chunk.len() as u64;
+    }
+    Ok(format::sums_of(&chunks))
+}
+
+/// Makes a file that is its owner's alone; what was there is gone.
+pub fn create_file(path: &Path) -> io::Result<File> {
+    remove_file(path)?;
+    File::options().read(true).write(true).create_new(true).mode(FILE_MODE).open(path)
 }
 
 /// The bytes of a range of a file; fewer where it ends before.

@@ -8,12 +8,14 @@
 use std::fs::File;
 use std::io;
 use std::ops::Range;
-use std::os::unix::fs::{FileExt as _, MetadataExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::{FileExt as _, MetadataExt as _};
 use std::path::Path;
 
 use bytes::Bytes;
 
-use crate::vfs::cache::disk::entry::{FILE_MODE, Paths, STAT_BLOCK_BYTES, read_up_to, remove_file};
+use crate::vfs::cache::disk::entry::{
+    Paths, STAT_BLOCK_BYTES, create_file, read_up_to, remove_file, write_blocks,
+};
 use crate::vfs::cache::disk::format::{self, SUM_BYTES};
 use crate::vfs::types::ObjectRef;
 
@@ -36,7 +38,7 @@ pub struct Source<'a> {
 impl IncomingFiles {
     /// Makes the files, with nothing in them; what was there is gone.
     pub fn create(paths: &Paths) -> io::Result<Self> {
-        Ok(Self { data: create(&paths.data)?, sums: create(&paths.sums)? })
+        Ok(Self { data: create_file(&paths.data)?, sums: create_file(&paths.sums)? })
     }
 
     /// Opens files that were made before.
@@ -65,13 +67,7 @@ impl IncomingFiles {
         if range.is_empty() {
             return Ok(());
         }
-        let chunks = format::cut(chunks, range.start - start, range.end - range.start);
-        let mut at = range.start;
-        for chunk in &chunks {
-            self.data.write_all_at(chunk, at)?;
-            at += chunk.len() as u64;
-        }
-        self.write_sums(blocks.start, &format::sums_of(&chunks))
+        self.write_sums(blocks.start, &write_blocks(&self.data, &range, start, chunks)?)
     }
 
     /// What the files take of the disk.
@@ -101,7 +97,7 @@ pub fn adopt(
     // What is behind the end is not the version's, and one with its last part missing has a hole.
     data.set_len(object.size)?;
     let old = File::open(&source.paths.sums)?;
-    let new = create(&to.sums)?;
+    let new = create_file(&to.sums)?;
     let header = format::header(object);
     new.write_all_at(&header, 0)?;
     for range in ranges {
@@ -118,11 +114,6 @@ pub fn adopt(
     std::fs::rename(&source.paths.data, &to.data)?;
     remove_file(&source.paths.sums)?;
     Ok((data.metadata()?.blocks() + new.metadata()?.blocks()) * STAT_BLOCK_BYTES)
-}
-
-fn create(path: &Path) -> io::Result<File> {
-    remove_file(path)?;
-    File::options().read(true).write(true).create_new(true).mode(FILE_MODE).open(path)
 }
 
 #[cfg(test)]

@@ -181,6 +181,12 @@ impl DiskCache {
         }
     }
 
+    /// Whether so many bytes more may wait to be written.
+    #[must_use]
+    pub fn has_place(&self, bytes: u64) -> bool {
+        self.shared.queued_bytes.load(Ordering::Relaxed) + bytes <= self.shared.queue_bytes_max
+    }
+
     /// Begins to keep what an upload sends.
     #[must_use]
     pub fn begin_upload(self: &Arc<Self>) -> Incoming {
@@ -346,13 +352,6 @@ impl Incoming {
     /// too much to write already: what was kept may be there still.
     pub fn store(&self, start: u64, chunks: Vec<Bytes>, memory: Option<Reservation>) -> bool {
         self.disk.queue(Whose::Upload(self.name), start, chunks, memory)
-    }
-
-    /// Whether there is no more to write than may wait, with so many bytes more.
-    #[must_use]
-    pub fn has_place(&self, bytes: u64) -> bool {
-        let queued = self.disk.shared.queued_bytes.load(Ordering::Relaxed);
-        queued + bytes <= self.disk.shared.queue_bytes_max
     }
 
     /// S3 has made a version of it. In these ranges its bytes are those that were kept last; it

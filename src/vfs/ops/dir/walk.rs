@@ -27,7 +27,7 @@ const WALKS_MAX: usize = 8;
 /// Pages read in search of one directory before the program is taken to be elsewhere.
 const PAGES_SEARCHED_MAX: usize = 2;
 
-/// As long as no directory was found, by what was read before any was listed.
+/// Pages of what was asked for before any directory was listed, as long as none was found in them.
 const PAGES_PEEKED: usize = 1;
 
 /// The walks of a mount, the latest last.
