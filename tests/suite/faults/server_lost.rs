@@ -1,7 +1,7 @@
 //! The server dies while it is needed, and comes back.
 
 use std::fs::{self, File};
-use std::io::{self, Read, Write};
+use std::io::{self, Read};
 use std::os::unix::fs::FileExt;
 use std::time::Duration;
 
@@ -10,6 +10,7 @@ use rustix::io::Errno;
 use crate::support::mount::{Site, TestMount};
 use crate::support::servers::Kind;
 use crate::support::wait::until;
+use crate::support::writer::Writer;
 
 /// Short, so that tests are; the operations fail soon after.
 const TIMEOUT: [&str; 2] = ["--timeout", "3"];
@@ -56,15 +57,15 @@ fn a_write_fails_in_time_and_the_mount_recovers() {
     let mut site = Site::new(Kind::Pailfs);
     site.bucket.put("file", "old");
     let mount = site.mount(&TIMEOUT);
-    let mut file = File::create(mount.path("file")).expect("the file");
-    file.write_all(&vec![b'x'; 20 << 20]).expect("the server is there");
+    let mut file = Writer::open(&mount.path("file"));
+    file.write(0, &vec![b'x'; 20 << 20]).expect("the server is there");
     site.server_mut().kill();
-    let failed = file.write_all(&vec![b'y'; 20 << 20]).and_then(|()| file.sync_all());
+    let failed = file.write(20 << 20, &vec![b'y'; 20 << 20]).and_then(|()| file.sync());
     check_is_io_error(&failed.expect_err("the server is gone"));
     drop(file);
     site.server_mut().resume();
-    // A child that another test starts in between closes its copy of the descriptor, which sends
-    // what was written so far; but never anything else.
+    // The end of the program closes the file, which tries once more to send what was written; but
+    // never anything else.
     let now = site.bucket.get("file").expect("the file");
     let written = |at| if at < 20 << 20 { b'x' } else { b'y' };
     let is_prefix = now.iter().enumerate().all(|(at, byte)| *byte == written(at));
@@ -81,13 +82,12 @@ fn close_reports_what_could_not_be_written() {
     let mut site = Site::new(Kind::Pailfs);
     let mount = site.mount(&TIMEOUT);
     mount.shell("ls").ok();
-    let mut file = File::create(mount.path("file")).expect("a new file");
-    file.write_all(b"text").expect("a write");
+    let mut file = Writer::open(&mount.path("file"));
+    file.write(0, b"text").expect("a write");
     site.server_mut().kill();
     let said = mount.shell("cp /etc/hostname other").refused();
     assert!(said.contains("Input/output error") || said.contains("timed out"), "{said}");
-    check_is_io_error(&file.sync_all().expect_err("the server is gone"));
-    drop(file);
+    check_is_io_error(&file.close().expect_err("the server is gone"));
     site.server_mut().resume();
     check_recovers(&site, &mount);
 }

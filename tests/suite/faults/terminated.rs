@@ -1,28 +1,26 @@
 //! The mount is told to end, or dies, while files are open.
 
-use std::fs::File;
-use std::io::Write;
-
 use rustix::io::Errno;
 
 use crate::support::command::pailfs;
 use crate::support::mount::Site;
 use crate::support::servers::Kind;
+use crate::support::writer::Writer;
 
 #[test]
 fn a_half_written_open_file_reaches_s3_when_the_mount_is_terminated() {
     let site = Site::new(Kind::Pailfs);
     let mut mount = site.mount(&[]);
-    let mut small = File::create(mount.path("small")).expect("a new file");
-    small.write_all(b"half").expect("a write");
-    let mut large = File::create(mount.path("large")).expect("a new file");
-    large.write_all(&vec![b'x'; 20 << 20]).expect("a write");
+    let mut small = Writer::open(&mount.path("small"));
+    small.write(0, b"half").expect("a write");
+    let mut large = Writer::open(&mount.path("large"));
+    large.write(0, &vec![b'x'; 20 << 20]).expect("a write");
     assert!(mount.terminate().success());
     assert_eq!(site.bucket.get("small").as_deref(), Some(b"half".as_slice()));
     assert!(site.bucket.get("large") == Some(vec![b'x'; 20 << 20]));
     assert_eq!(site.bucket.uploads(), 0);
     // The mount is detached: what the descriptor still points to is gone.
-    let error = small.write_all(b"more").and_then(|()| small.sync_all()).expect_err("no mount");
+    let error = small.write(4, b"more").and_then(|()| small.sync()).expect_err("no mount");
     let errno = Errno::from_io_error(&error);
     assert!(matches!(errno, Some(Errno::NOTCONN | Errno::CONNABORTED | Errno::IO)), "{error}");
 }
@@ -31,8 +29,8 @@ fn a_half_written_open_file_reaches_s3_when_the_mount_is_terminated() {
 fn what_can_not_be_written_at_the_end_is_named() {
     let mut site = Site::new(Kind::Pailfs);
     let mut mount = site.mount(&["--timeout", "3"]);
-    let mut file = File::create(mount.path("unlucky")).expect("a new file");
-    file.write_all(b"text").expect("a write");
+    let mut file = Writer::open(&mount.path("unlucky"));
+    file.write(0, b"text").expect("a write");
     site.server_mut().kill();
     let status = mount.terminate();
     assert!(!status.success(), "not everything was written");

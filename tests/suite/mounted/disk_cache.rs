@@ -164,12 +164,12 @@ fn a_large_file_that_was_written_is_read_from_disk_also_after_a_restart() {
     let mount = site.mount(&SMALL_PARTS);
     for (name, bytes) in &files {
         let mut file = Writer::open(&mount.path(name));
-        file.say("write", 0, bytes);
+        file.write(0, bytes).expect("a write");
         if *name == "dated" {
             // S3 copies the object for that.
-            file.say("date", 1_000_000_000, b"");
+            file.date(1_000_000_000).expect("its times");
         }
-        file.close();
+        file.close().expect("a commit");
     }
     let parts = site.head("odd").etag.as_str().ends_with("-5");
     assert!(parts, "it went up in parts");
@@ -193,16 +193,16 @@ fn what_changes_after_it_went_up_is_read_from_disk_as_it_became() {
     let mut expected = bytes(22 * MIB + 9, 1);
     let mount = site.mount(&SMALL_PARTS);
     let mut file = Writer::open(&mount.path("file"));
-    file.say("write", 0, &expected);
+    file.write(0, &expected).expect("a write");
     // Four full parts.
     poll(SOON, || (site.uploaded() >= 20 << 20).then_some(())).expect("parts that go up");
     for at in [3, 10 * MIB - 2, 17 * MIB] {
         expected[at..at + 5].copy_from_slice(b"later");
-        file.say("write", at, b"later");
+        file.write(at, b"later").expect("a write");
     }
     expected.truncate(21 * MIB);
-    file.say("cut", 21 * MIB, b"");
-    file.close();
+    file.cut(21 * MIB).expect("a cut");
+    file.close().expect("a commit");
     drop(mount);
     let files = [("file", expected)];
     drop(site.read_all(&files, &[]));
@@ -220,8 +220,8 @@ fn a_renamed_file_is_read_from_disk() {
     for (name, bytes) in &files {
         let from = mount.path(format!("directory/.{name}"));
         let mut file = Writer::open(&from);
-        file.say("write", 0, bytes);
-        file.close();
+        file.write(0, bytes).expect("a write");
+        file.close().expect("a commit");
         fs::rename(from, mount.path(format!("directory/{name}"))).expect("a rename");
     }
     fs::rename(mount.path("directory"), mount.path("renamed")).expect("a rename");
@@ -244,7 +244,7 @@ fn uploads_that_a_killed_mount_left_on_disk_are_removed_by_the_next() {
     let expected = bytes(12 * MIB, 1);
     let mut mount = site.mount(&SMALL_PARTS);
     let mut file = Writer::open(&mount.path("file"));
-    file.say("write", 0, &expected);
+    file.write(0, &expected).expect("a write");
     poll(SOON, || (taken(&site.files("")) >= 10 << 20).then_some(())).expect("parts on disk");
     assert_eq!(site.files(".data").len(), 1);
     mount.kill();
@@ -254,8 +254,8 @@ fn uploads_that_a_killed_mount_left_on_disk_are_removed_by_the_next() {
     let mount = site.mount(&SMALL_PARTS);
     poll(SOON, || site.files(".data").is_empty().then_some(())).expect("room");
     let mut file = Writer::open(&mount.path("file"));
-    file.say("write", 0, &expected);
-    file.close();
+    file.write(0, &expected).expect("a write");
+    file.close().expect("a commit");
     drop(mount);
     drop(site.read_all(&[("file", expected)], &[]));
     assert_eq!(site.bytes_sent(), 0);
