@@ -21,6 +21,15 @@ pub struct KeptParts {
     budget: Arc<Budget>,
 }
 
+/// Where bytes of an object in parts are, without asking S3.
+#[derive(Clone, Debug)]
+pub enum Here {
+    /// They were kept as a part: its range of the object.
+    Kept(Range<u64>),
+    /// They are those of the version before, whose place the object takes, in the same range.
+    As(ObjectRef, Range<u64>),
+}
+
 impl Reader {
     /// Keeps what this mount has made an object by one request.
     pub fn keep_written(&self, object: &ObjectRef, chunks: Vec<Bytes>) {
@@ -39,11 +48,27 @@ impl Reader {
         Some(KeptParts { disk, incoming, budget: Arc::clone(&self.budget) })
     }
 
-    /// This mount has made parts an object, whose bytes are those kept in these ranges.
-    pub fn keep_parted(&self, object: &ObjectRef, parts: &KeptParts, ranges: Vec<Range<u64>>) {
+    /// This mount has made parts an object, some of whose bytes are here.
+    pub fn keep_parted(
+        &self,
+        object: &ObjectRef,
+        parts: &KeptParts,
+        here: impl Iterator<Item = Here>,
+    ) {
         let Some(disk) = &self.disk else { return };
+        let (mut kept, mut before) = (Vec::new(), Vec::<(ObjectRef, Vec<_>)>::new());
+        for here in here {
+            match (here, before.last_mut()) {
+                (Here::Kept(range), _) => kept.push(range),
+                (Here::As(version, range), Some((last, ranges))) if *last == version => {
+                    ranges.push(range);
+                }
+                (Here::As(version, range), _) => before.push((version, vec![range])),
+            }
+        }
+        parts.incoming.become_version(object, kept, before);
+        // Only those are dropped whose bytes it has none of.
         disk.forget_others(object);
-        parts.incoming.become_version(object, ranges);
     }
 
     /// S3 has made `to` of all bytes of `from`, which is gone.

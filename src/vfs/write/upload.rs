@@ -20,7 +20,7 @@ use crate::store::types::{
 };
 use crate::store::{ObjectStore, UploadPart};
 use crate::vfs::error::{VfsError, VfsResult};
-use crate::vfs::read::written::KeptParts;
+use crate::vfs::read::written::{Here, KeptParts};
 use crate::vfs::types::ObjectRef;
 use crate::vfs::write::gather::{Gatherer, Piece};
 use crate::vfs::write::memory::HeldMemory;
@@ -36,6 +36,12 @@ const COPIES_MAX: usize = 16;
 pub struct Target {
     pub bucket: Arc<str>,
     pub key: Arc<str>,
+}
+
+impl Target {
+    fn is_of(&self, object: &ObjectRef) -> bool {
+        self.bucket == object.bucket && self.key == object.key
+    }
 }
 
 /// What goes along with the bytes of an object.
@@ -200,15 +206,14 @@ pub struct MultipartUpload {
     /// By number, with the memory of bytes that only the task still has.
     under_way: BTreeMap<u32, Option<HeldMemory>>,
     parts: BTreeMap<u32, Part>,
-    /// Of the parts that S3 has, those whose bytes are kept here, by number: their ranges of the file.
-    kept: BTreeMap<u32, Range<u64>>,
+    /// Of the parts that S3 has, those whose bytes may be here, by number.
+    here: BTreeMap<u32, Here>,
 }
 
 /// A part that S3 has.
 struct Arrival {
     part: Part,
-    /// Its range of the file where its bytes are kept.
-    kept: Option<Range<u64>>,
+    here: Option<Here>,
 }
 
 struct Shared {
@@ -239,7 +244,7 @@ impl MultipartUpload {
             numbers: HashMap::new(),
             under_way: BTreeMap::new(),
             parts: BTreeMap::new(),
-            kept: BTreeMap::new(),
+            here: BTreeMap::new(),
         }
     }
 
@@ -256,12 +261,13 @@ impl MultipartUpload {
         self.spawn(number, async move { shared.send(number, start, pieces).await });
     }
 
-    /// Has S3 copy bytes of an object into a part.
-    pub fn copy(&mut self, number: u32, object: ObjectRef, range: Range<u64>) {
+    /// Has S3 copy bytes of an object into a part, whose bytes begin at `start` in the file.
+    pub fn copy(&mut self, number: u32, start: u64, object: ObjectRef, range: Range<u64>) {
         let shared = Arc::clone(&self.shared);
         self.spawn(number, async move {
-            let part = shared.copy(number, &object, range).await?;
-            Ok(Arrival { part, kept: None })
+            let part = shared.copy(number, &object, range.clone()).await?;
+            let is_as_before = start == range.start && shared.target.is_of(&object);
+            Ok(Arrival { part, here: is_as_before.then_some(Here::As(object, range)) })
         });
     }
 
@@ -356,8 +362,8 @@ impl MultipartUpload {
         let Some(kept) = &self.shared.keeping else { return };
         let Target { bucket, key } = self.shared.target.clone();
         let object = ObjectRef { bucket, key, etag: etag.clone(), size: bytes };
-        let ranges = numbers.iter().filter_map(|number| self.kept.get(number).cloned());
-        self.shared.gatherer.reader().keep_parted(&object, kept, ranges.collect());
+        let here = numbers.iter().filter_map(|number| self.here.get(number).cloned());
+        self.shared.gatherer.reader().keep_parted(&object, kept, here);
     }
 
     /// Stops the parts and has S3 forget those that arrived, as [`Begun::abort`] does.
@@ -390,13 +396,13 @@ impl MultipartUpload {
         drop(self.under_way.remove(&number));
         // What S3 had under this number may be either of the two now.
         self.parts.remove(&number);
-        self.kept.remove(&number);
+        self.here.remove(&number);
         (number, arrived.map(|arrival| self.note(number, arrival)))
     }
 
-    fn note(&mut self, number: u32, Arrival { part, kept }: Arrival) {
+    fn note(&mut self, number: u32, Arrival { part, here }: Arrival) {
         self.parts.insert(number, part);
-        self.kept.extend(kept.map(|range| (number, range)));
+        self.here.extend(here.map(|here| (number, here)));
     }
 }
 
@@ -429,7 +435,7 @@ impl Shared {
         turn.sent(bytes);
         self.sent.fetch_add(bytes, Ordering::Relaxed);
         let is_kept = self.keeping.as_ref().is_some_and(|kept| kept.keep(start, gathered.chunks));
-        Ok(Arrival { part, kept: is_kept.then_some(start..start + bytes) })
+        Ok(Arrival { part, here: is_kept.then_some(Here::Kept(start..start + bytes)) })
     }
 
     async fn copy(&self, number: u32, object: &ObjectRef, range: Range<u64>) -> StoreResult<Part> {

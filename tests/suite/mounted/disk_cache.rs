@@ -212,6 +212,29 @@ fn what_changes_after_it_went_up_is_read_from_disk_as_it_became() {
 }
 
 #[test]
+fn a_file_that_changes_a_little_stays_on_disk() {
+    let site = Site::new();
+    let mut expected = bytes(32 * MIB + 9, 1);
+    site.put("file", &expected);
+    drop(site.read_all(&[("file", expected.clone())], &SMALL_PARTS));
+    let mount = site.mount(&SMALL_PARTS);
+    let (sent, uploaded) = (site.bytes_sent(), site.uploaded());
+    let open = || File::options().write(true).open(mount.path("file")).expect("the file");
+    for (at, data) in [(17 * MIB, b"change".as_slice()), (32 * MIB + 9, b"and more")] {
+        open().write_all_at(data, at as u64).expect("a write");
+        expected.resize(expected.len().max(at + data.len()), 0);
+        expected[at..at + data.len()].copy_from_slice(data);
+        assert_eq!(site.get("file"), expected, "S3 has it");
+    }
+    assert!(site.uploaded() - uploaded < 32 << 20, "little went up");
+    drop(mount);
+    let files = [("file", expected)];
+    drop(site.read_all(&files, &[]));
+    assert_eq!(site.bytes_sent(), sent, "nothing was read from S3");
+    assert_eq!(site.files(".data").len(), 1);
+}
+
+#[test]
 fn a_renamed_file_is_read_from_disk() {
     let site = Site::new();
     let files = [("large", bytes(12 * MIB + 7, 1)), ("small", bytes(5000, 2))];

@@ -1,4 +1,5 @@
-//! Incoming: the files of an upload, and how they become those of the version that it makes.
+//! Incoming: the files of an upload, and how they become those of the version that it makes, together
+//! with those of the version before.
 //!
 //! Parts are kept as they arrive, but which version they are is known when S3 has made an object of
 //! them. Until then their files have a name of their own and no header, so that nothing can be read
@@ -21,6 +22,8 @@ use crate::vfs::types::ObjectRef;
 
 /// How many checksums are copied at a time.
 const SUMS_AT_ONCE: u64 = 1 << 18;
+/// How many blocks are copied at a time: 1 MiB.
+const BLOCKS_AT_ONCE: u64 = 64;
 
 /// An upload's files, open.
 pub struct IncomingFiles {
@@ -28,11 +31,14 @@ pub struct IncomingFiles {
     sums: File,
 }
 
-/// Files that are to become those of a version.
+/// Files of which ranges are to become a version's.
 pub struct Source<'a> {
     pub paths: &'a Paths,
     /// Where checksums begin in their file.
     pub sums_start: u64,
+    /// Where their bytes end, as far as it is known: at the end of the version otherwise.
+    pub size: Option<u64>,
+    pub ranges: &'a [Range<u64>],
 }
 
 impl IncomingFiles {
@@ -85,35 +91,78 @@ impl IncomingFiles {
     }
 }
 
-/// Makes files those of a version that has these ranges of their bytes; there are no files of that
-/// version. Says what they take of the disk.
+/// Makes files those of a version that has ranges of their bytes, and adds those that it has of `others`;
+/// there are no files of that version. Says what they take of the disk.
 pub fn adopt(
     source: &Source<'_>,
+    others: &[Source<'_>],
     to: &Paths,
     object: &ObjectRef,
-    ranges: &[Range<u64>],
 ) -> io::Result<u64> {
     let data = File::options().write(true).open(&source.paths.data)?;
     // What is behind the end is not the version's, and one with its last part missing has a hole.
     data.set_len(object.size)?;
-    let old = File::open(&source.paths.sums)?;
     let new = create_file(&to.sums)?;
     let header = format::header(object);
     new.write_all_at(&header, 0)?;
-    for range in ranges {
-        let blocks = format::blocks_within(range, object.size);
-        let mut at = blocks.start * SUM_BYTES;
-        while at < blocks.end * SUM_BYTES {
-            let end = (at + SUMS_AT_ONCE * SUM_BYTES).min(blocks.end * SUM_BYTES);
-            let sums = read_up_to(&old, &(source.sums_start + at..source.sums_start + end))?;
-            new.write_all_at(&sums, header.len() as u64 + at)?;
-            at = end;
-        }
-    }
+    let sums_start = header.len() as u64;
+    source.copy_sums(&new, sums_start, object)?;
     // Checksums without bytes are removed when they are found; so are bytes without checksums.
     std::fs::rename(&source.paths.data, &to.data)?;
     remove_file(&source.paths.sums)?;
+    for other in others {
+        other.copy_blocks(&data, &new, sums_start, object)?;
+    }
     Ok((data.metadata()?.blocks() + new.metadata()?.blocks()) * STAT_BLOCK_BYTES)
+}
+
+impl Source<'_> {
+    /// The blocks that are the version's as they are. Where the bytes end elsewhere, its short last
+    /// block is another one.
+    fn blocks(&self, object: &ObjectRef) -> impl Iterator<Item = Range<u64>> {
+        let is_end = self.size.is_none_or(|size| size == object.size);
+        let size = if is_end { object.size } else { u64::MAX };
+        self.ranges.iter().map(move |range| format::blocks_within(range, size))
+    }
+
+    fn copy_sums(&self, to: &File, sums_start: u64, object: &ObjectRef) -> io::Result<()> {
+        let from = File::open(&self.paths.sums)?;
+        for blocks in self.blocks(object).flat_map(|blocks| steps(blocks, SUMS_AT_ONCE)) {
+            let sums = self.read_sums(&from, &blocks)?;
+            to.write_all_at(&sums, sums_start + blocks.start * SUM_BYTES)?;
+        }
+        Ok(())
+    }
+
+    fn copy_blocks(
+        &self,
+        data: &File,
+        sums: &File,
+        sums_start: u64,
+        object: &ObjectRef,
+    ) -> io::Result<()> {
+        let (old_data, old_sums) = (File::open(&self.paths.data)?, File::open(&self.paths.sums)?);
+        for blocks in self.blocks(object).flat_map(|blocks| steps(blocks, BLOCKS_AT_ONCE)) {
+            let copied = self.read_sums(&old_sums, &blocks)?;
+            if copied.iter().any(|byte| *byte != 0) {
+                let range = format::bytes_of(&blocks, object.size);
+                data.write_all_at(&read_up_to(&old_data, &range)?, range.start)?;
+                sums.write_all_at(&copied, sums_start + blocks.start * SUM_BYTES)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn read_sums(&self, from: &File, blocks: &Range<u64>) -> io::Result<Vec<u8>> {
+        let at = |block: u64| self.sums_start + block * SUM_BYTES;
+        read_up_to(from, &(at(blocks.start)..at(blocks.end)))
+    }
+}
+
+/// A range in steps of so many.
+fn steps(range: Range<u64>, count: u64) -> impl Iterator<Item = Range<u64>> {
+    let end = range.end;
+    range.step_by(count as usize).map(move |start| start..end.min(start + count))
 }
 
 #[cfg(test)]

@@ -15,7 +15,7 @@ use bytes::Bytes;
 use crate::vfs::budget::Reservation;
 use crate::vfs::cache::disk::Shared;
 use crate::vfs::cache::disk::coming::Coming;
-use crate::vfs::cache::disk::entry::Entry;
+use crate::vfs::cache::disk::entry::{Entry, Paths};
 use crate::vfs::cache::disk::format::{self, FOLDERS, Name, SUM_BYTES, block_count};
 use crate::vfs::cache::disk::incoming::{IncomingFiles, Source, adopt};
 use crate::vfs::cache::disk::index::{Bounds, VERSIONS_MAX, plan_lacking};
@@ -59,12 +59,23 @@ pub(super) struct Storing {
     pub(super) _memory: Option<Reservation>,
 }
 
-/// Files that are to become those of a version which has these ranges of their bytes.
+/// Files that are to become those of a version, which has ranges of their bytes at their offsets.
 pub(super) struct Adopting {
-    pub(super) from: Whose,
+    pub(super) from: Vec<Origin>,
     pub(super) object: ObjectRef,
-    pub(super) ranges: Vec<Range<u64>>,
     pub(super) _coming: Coming,
+}
+
+/// Where bytes of a version come from, and which.
+pub(super) struct Origin {
+    pub(super) whose: Whose,
+    pub(super) ranges: Vec<Range<u64>>,
+}
+
+impl Origin {
+    fn bytes(&self) -> u64 {
+        self.ranges.iter().map(|range| range.end - range.start).sum()
+    }
 }
 
 impl Whose {
@@ -208,14 +219,22 @@ impl Keeper {
 
     /// Files that are not there any more, since others needed their room, are no loss.
     fn adopt(&self, adopting: &Adopting) {
-        let (from, to) = (adopting.from.name(), Name::of(&adopting.object));
-        if from == to || !self.shared.state().index.contains(&from) {
+        let to = Name::of(&adopting.object);
+        let names: Vec<Name> = adopting.from.iter().map(|origin| origin.whose.name()).collect();
+        let is_there = |name: &Name| self.shared.state().index.contains(name);
+        let mut origins: Vec<&Origin> = adopting.from.iter().collect();
+        origins.retain(|origin| is_there(&origin.whose.name()));
+        if names.contains(&to) || origins.is_empty() {
             return;
         }
+        // The fewest bytes are copied where the most are those of the files that stay.
+        origins.sort_by_key(|origin| std::cmp::Reverse(origin.bytes()));
         // The same bytes once more; readers keep the files that they have open.
         self.remove(&to);
-        let adopted = self.tell("writing", self.try_adopt(&from, &to, adopting));
-        self.remove(&from);
+        // Nobody finds bytes of one version where they are overwritten with those of another.
+        names.iter().for_each(|name| self.forget(name));
+        let adopted = self.tell("writing", self.try_adopt(&origins, &to, &adopting.object));
+        names.iter().for_each(|name| self.remove(name));
         match adopted {
             Some(bytes) => {
                 self.adopted(&to, &adopting.object, bytes);
@@ -225,16 +244,20 @@ impl Keeper {
         }
     }
 
-    fn try_adopt(&self, from: &Name, to: &Name, adopting: &Adopting) -> io::Result<u64> {
-        let Adopting { from: whose, object, ranges, .. } = adopting;
+    fn try_adopt(&self, origins: &[&Origin], to: &Name, object: &ObjectRef) -> io::Result<u64> {
         self.shared.directory.make_folder(to)?;
-        let paths = self.shared.directory.paths(from);
-        let sums_start = match whose {
-            Whose::Version(object) => format::header(object).len() as u64,
-            Whose::Upload(_) => 0,
-        };
-        let source = Source { paths: &paths, sums_start };
-        adopt(&source, &self.shared.directory.paths(to), object, ranges)
+        let paths_of = |origin: &&Origin| self.shared.directory.paths(&origin.whose.name());
+        let paths: Vec<Paths> = origins.iter().map(paths_of).collect();
+        let sources = origins.iter().zip(&paths).map(|(origin, paths)| {
+            let (sums_start, size) = match &origin.whose {
+                Whose::Version(object) => (format::header(object).len() as u64, Some(object.size)),
+                Whose::Upload(_) => (0, None),
+            };
+            Source { paths, sums_start, size, ranges: &origin.ranges }
+        });
+        let sources: Vec<Source<'_>> = sources.collect();
+        let (first, others) = sources.split_first().ok_or(io::ErrorKind::NotFound)?;
+        adopt(first, others, &self.shared.directory.paths(to), object)
     }
 
     /// The files are there; who has opened those before them does not keep these from being found.
@@ -285,12 +308,17 @@ impl Keeper {
     }
 
     fn remove(&self, name: &Name) {
+        self.forget(name);
+        self.tell("removing", Entry::remove(&self.shared.directory.paths(name)));
+    }
+
+    /// Has nobody find a version any more, whose files are still there.
+    fn forget(&self, name: &Name) {
         let mut state = self.shared.state();
         state.index.remove(name);
         let open = state.open.pop(name);
         drop(state);
         drop(open);
-        self.tell("removing", Entry::remove(&self.shared.directory.paths(name)));
     }
 
     fn save_use(&self, name: &Name) {

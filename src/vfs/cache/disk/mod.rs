@@ -34,7 +34,7 @@ use crate::vfs::cache::disk::directory::{Directory, OpenError};
 use crate::vfs::cache::disk::entry::{Entry, Miss, Wholeness};
 use crate::vfs::cache::disk::format::{Flaw, Name};
 use crate::vfs::cache::disk::index::Index;
-use crate::vfs::cache::disk::keeper::{Adopting, Job, Keeper, Place, Storing, Whose};
+use crate::vfs::cache::disk::keeper::{Adopting, Job, Keeper, Origin, Place, Storing, Whose};
 use crate::vfs::options::DiskCacheOptions;
 use crate::vfs::types::ObjectRef;
 
@@ -198,8 +198,8 @@ impl DiskCache {
     pub fn moved(&self, from: &ObjectRef, to: &ObjectRef) {
         let is_renamed = Name::of(from) != Name::of(to);
         if is_renamed && self.may_have_some(&from.bucket, &from.key) {
-            let all = std::iter::once(0..to.size).collect();
-            self.adopt(Whose::Version(from.clone()), to, all);
+            let ranges = std::iter::once(0..to.size).collect();
+            self.adopt(vec![Origin { whose: Whose::Version(from.clone()), ranges }], to);
         }
     }
 
@@ -275,6 +275,8 @@ impl DiskCache {
     fn missed(&self, object: &ObjectRef, entry: &Arc<Entry>, miss: Miss) {
         match miss {
             Miss::Flaw(Flaw::Missing) => {}
+            // Another version has taken its files meanwhile.
+            Miss::Flaw(Flaw::Damaged { .. }) if !self.shared.may_have(&Name::of(object)) => {}
             Miss::Flaw(Flaw::Damaged { block, sum }) => {
                 tracing::warn!(
                     bucket = &*object.bucket,
@@ -327,10 +329,10 @@ impl DiskCache {
         self.send(Job::Store(Storing { whose, start, chunks, _place: place, _memory: memory }))
     }
 
-    fn adopt(&self, from: Whose, object: &ObjectRef, ranges: Vec<Range<u64>>) {
+    fn adopt(&self, from: Vec<Origin>, object: &ObjectRef) {
         let coming = Coming::new(&self.shared.coming, Name::of(object));
         let object = object.clone();
-        self.send(Job::Adopt(Adopting { from, object, ranges, _coming: coming }));
+        self.send(Job::Adopt(Adopting { from, object, _coming: coming }));
     }
 
     /// What the keeper has no time for is not done: all of it can be. False then.
@@ -354,11 +356,20 @@ impl Incoming {
         self.disk.queue(Whose::Upload(self.name), start, chunks, memory)
     }
 
-    /// S3 has made a version of it. In these ranges its bytes are those that were kept last; it
-    /// has others elsewhere.
-    pub fn become_version(&self, object: &ObjectRef, ranges: Vec<Range<u64>>) {
-        if !ranges.is_empty() {
-            self.disk.adopt(Whose::Upload(self.name), object, ranges);
+    /// S3 has made a version of it. In the ranges of `kept` its bytes are those that were kept last, in
+    /// those of `before` the ones of versions whose place it takes; it has others elsewhere.
+    pub fn become_version(
+        &self,
+        object: &ObjectRef,
+        kept: Vec<Range<u64>>,
+        before: Vec<(ObjectRef, Vec<Range<u64>>)>,
+    ) {
+        let version = |(object, ranges)| Origin { whose: Whose::Version(object), ranges };
+        let mut from: Vec<Origin> = before.into_iter().map(version).collect();
+        from.push(Origin { whose: Whose::Upload(self.name), ranges: kept });
+        from.retain(|origin| !origin.ranges.is_empty());
+        if !from.is_empty() {
+            self.disk.adopt(from, object);
         }
     }
 }

@@ -215,7 +215,7 @@ impl Sending {
         match &part.source {
             PartSource::Copy { object, start } => {
                 let range = *start..*start + (part.range.end - part.range.start);
-                self.upload.copy(part.number, object.clone(), range);
+                self.upload.copy(part.number, part.range.start, object.clone(), range);
             }
             PartSource::Sent | PartSource::Data => {
                 self.upload.send(part.number, part.range.start, pieces);
