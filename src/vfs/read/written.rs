@@ -56,18 +56,20 @@ impl Reader {
         here: impl Iterator<Item = Here>,
     ) {
         let Some(disk) = &self.disk else { return };
-        let (mut kept, mut before) = (Vec::new(), Vec::<(ObjectRef, Vec<_>)>::new());
+        let (mut kept, mut before) = (Vec::new(), None::<(ObjectRef, Vec<_>)>);
         for here in here {
-            match (here, before.last_mut()) {
+            match (here, &mut before) {
                 (Here::Kept(range), _) => kept.push(range),
-                (Here::As(version, range), Some((last, ranges))) if *last == version => {
-                    ranges.push(range);
+                (Here::As(version, range), None) => before = Some((version, vec![range])),
+                (Here::As(version, range), Some((first, ranges))) => {
+                    if version == *first {
+                        ranges.push(range);
+                    }
                 }
-                (Here::As(version, range), _) => before.push((version, vec![range])),
             }
         }
+        // In this order: the version before is dropped when the new one has what it can use of it.
         parts.incoming.become_version(object, kept, before);
-        // Only those are dropped whose bytes it has none of.
         disk.forget_others(object);
     }
 

@@ -81,7 +81,7 @@ fn check_tests(suite: &'static str, tests: &[&str], cases_min: usize) {
     let ground = Ground::new();
     let results = ground.outside().join("results.xml");
     let mut command = ground.command("/usr/bin/python3");
-    command.args(["-m", "test", "-j", PROCESSES, "--timeout", "200", "--fail-env-changed"]);
+    command.args(["-m", "test", "-j", PROCESSES, "--timeout", "400", "--fail-env-changed"]);
     command.arg("--junit-xml").arg(&results).arg("--tempdir").arg(ground.root());
     command.args(tests).env("TMPDIR", ground.root());
     let (_, output) = ground.run(suite, command);

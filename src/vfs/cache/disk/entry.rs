@@ -10,7 +10,7 @@ use std::io;
 use std::ops::Range;
 use std::os::unix::fs::{FileExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::Path;
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
 
@@ -39,6 +39,7 @@ pub struct Entry {
     sums_start: u64,
     size: u64,
     wholeness: AtomicU8,
+    is_taken: AtomicBool,
 }
 
 /// Where the files of a version are.
@@ -119,7 +120,7 @@ impl Entry {
 
     fn new(data: File, sums: File, sums_start: u64, size: u64) -> Self {
         let (data, sums, wholeness) = (Arc::new(data), Mutex::new(sums), AtomicU8::new(0));
-        Self { data, sums, sums_start, size, wholeness }
+        Self { data, sums, sums_start, size, wholeness, is_taken: AtomicBool::new(false) }
     }
 
     /// What the files take of the disk.
@@ -188,6 +189,17 @@ impl Entry {
         checked
     }
 
+    /// Notes that another version is about to have the file with the bytes: what does not fit its
+    /// checksum from now on is no damage.
+    pub fn take(&self) {
+        self.is_taken.store(true, Ordering::Release);
+    }
+
+    #[must_use]
+    pub fn is_taken(&self) -> bool {
+        self.is_taken.load(Ordering::Acquire)
+    }
+
     /// Of the object, bytes.
     #[must_use]
     pub fn size(&self) -> u64 {
@@ -217,13 +229,7 @@ impl Entry {
     }
 
     fn read_blocks(&self, blocks: &Range<u64>) -> Result<Vec<u8>, Miss> {
-        let sums = self.read_sums(blocks)?;
-        if sums.contains(&0) {
-            return Err(Miss::Flaw(Flaw::Missing));
-        }
-        let data = read_up_to(&self.data, &format::bytes_of(blocks, self.size))?;
-        format::check(&data, &sums, blocks.start).map_err(Miss::Flaw)?;
-        Ok(data)
+        checked_blocks(&self.data, blocks, &self.read_sums(blocks)?, self.size)
     }
 
     fn read_sums(&self, blocks: &Range<u64>) -> io::Result<Vec<u32>> {
@@ -241,6 +247,21 @@ impl Entry {
     fn sums(&self) -> MutexGuard<'_, File> {
         self.sums.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// The bytes of blocks of a version of so many, if all of them fit these checksums.
+pub fn checked_blocks(
+    data: &File,
+    blocks: &Range<u64>,
+    sums: &[u32],
+    size: u64,
+) -> Result<Vec<u8>, Miss> {
+    if sums.contains(&0) {
+        return Err(Miss::Flaw(Flaw::Missing));
+    }
+    let data = read_up_to(data, &format::bytes_of(blocks, size))?;
+    format::check(&data, sums, blocks.start).map_err(Miss::Flaw)?;
+    Ok(data)
 }
 
 /// Writes the bytes of a range, which is of whole blocks, out of those in a row from `start` on. Gives

@@ -1,5 +1,4 @@
-//! Incoming: the files of an upload, and how they become those of the version that it makes, together
-//! with those of the version before.
+//! Incoming: the files of an upload, and how files become those of the version that it makes.
 //!
 //! Parts are kept as they arrive, but which version they are is known when S3 has made an object of
 //! them. Until then their files have a name of their own and no header, so that nothing can be read
@@ -13,17 +12,18 @@ use std::os::unix::fs::{FileExt as _, MetadataExt as _};
 use std::path::Path;
 
 use bytes::Bytes;
+use rustix::fs::FallocateFlags;
+use rustix::io::Errno;
 
 use crate::vfs::cache::disk::entry::{
-    Paths, STAT_BLOCK_BYTES, create_file, read_up_to, remove_file, write_blocks,
+    Miss, Paths, STAT_BLOCK_BYTES, checked_blocks, create_file, read_up_to, remove_file,
+    write_blocks,
 };
 use crate::vfs::cache::disk::format::{self, SUM_BYTES};
 use crate::vfs::types::ObjectRef;
 
 /// How many checksums are copied at a time.
 const SUMS_AT_ONCE: u64 = 1 << 18;
-/// How many blocks are copied at a time: 1 MiB.
-const BLOCKS_AT_ONCE: u64 = 64;
 
 /// An upload's files, open.
 pub struct IncomingFiles {
@@ -31,14 +31,13 @@ pub struct IncomingFiles {
     sums: File,
 }
 
-/// Files of which ranges are to become a version's.
+/// Files that are to become a version's, for these blocks of it.
 pub struct Source<'a> {
     pub paths: &'a Paths,
     /// Where checksums begin in their file.
     pub sums_start: u64,
-    /// Where their bytes end, as far as it is known: at the end of the version otherwise.
-    pub size: Option<u64>,
-    pub ranges: &'a [Range<u64>],
+    /// In their order.
+    pub blocks: &'a [Range<u64>],
 }
 
 impl IncomingFiles {
@@ -76,6 +75,12 @@ impl IncomingFiles {
         self.write_sums(blocks.start, &write_blocks(&self.data, &range, start, chunks)?)
     }
 
+    /// The bytes of a block of a version of so many, if they are there and right.
+    pub fn read_block(&self, block: u64, size: u64) -> Result<Vec<u8>, Miss> {
+        let blocks = block..block + 1;
+        checked_blocks(&self.data, &blocks, &self.read_sums(&blocks)?, size)
+    }
+
     /// What the files take of the disk.
     pub fn disk_bytes(&self) -> io::Result<u64> {
         Ok((self.data.metadata()?.blocks() + self.sums.metadata()?.blocks()) * STAT_BLOCK_BYTES)
@@ -91,78 +96,46 @@ impl IncomingFiles {
     }
 }
 
-/// Makes files those of a version that has ranges of their bytes, and adds those that it has of `others`;
-/// there are no files of that version. Says what they take of the disk.
-pub fn adopt(
-    source: &Source<'_>,
-    others: &[Source<'_>],
-    to: &Paths,
-    object: &ObjectRef,
-) -> io::Result<u64> {
+/// Makes files those of a version; there are none of it yet. Says what they take of the disk.
+pub fn adopt(source: &Source<'_>, to: &Paths, object: &ObjectRef) -> io::Result<u64> {
     let data = File::options().write(true).open(&source.paths.data)?;
     // What is behind the end is not the version's, and one with its last part missing has a hole.
     data.set_len(object.size)?;
+    let old = File::open(&source.paths.sums)?;
     let new = create_file(&to.sums)?;
     let header = format::header(object);
     new.write_all_at(&header, 0)?;
-    let sums_start = header.len() as u64;
-    source.copy_sums(&new, sums_start, object)?;
+    let mut end = 0;
+    for blocks in source.blocks {
+        let bytes = format::bytes_of(blocks, object.size);
+        punch(&data, end..bytes.start)?;
+        end = bytes.end;
+        for at in blocks.clone().step_by(SUMS_AT_ONCE as usize) {
+            let until = blocks.end.min(at + SUMS_AT_ONCE);
+            let sums = source.sums_start + at * SUM_BYTES..source.sums_start + until * SUM_BYTES;
+            let sums = read_up_to(&old, &sums)?;
+            if sums.iter().any(|byte| *byte != 0) {
+                new.write_all_at(&sums, header.len() as u64 + at * SUM_BYTES)?;
+            }
+        }
+    }
+    punch(&data, end..object.size)?;
     // Checksums without bytes are removed when they are found; so are bytes without checksums.
     std::fs::rename(&source.paths.data, &to.data)?;
     remove_file(&source.paths.sums)?;
-    for other in others {
-        other.copy_blocks(&data, &new, sums_start, object)?;
-    }
     Ok((data.metadata()?.blocks() + new.metadata()?.blocks()) * STAT_BLOCK_BYTES)
 }
 
-impl Source<'_> {
-    /// The blocks that are the version's as they are. Where the bytes end elsewhere, its short last
-    /// block is another one.
-    fn blocks(&self, object: &ObjectRef) -> impl Iterator<Item = Range<u64>> {
-        let is_end = self.size.is_none_or(|size| size == object.size);
-        let size = if is_end { object.size } else { u64::MAX };
-        self.ranges.iter().map(move |range| format::blocks_within(range, size))
+/// Gives back what a range takes of the disk, where the disk can do that.
+fn punch(data: &File, range: Range<u64>) -> io::Result<()> {
+    if range.is_empty() {
+        return Ok(());
     }
-
-    fn copy_sums(&self, to: &File, sums_start: u64, object: &ObjectRef) -> io::Result<()> {
-        let from = File::open(&self.paths.sums)?;
-        for blocks in self.blocks(object).flat_map(|blocks| steps(blocks, SUMS_AT_ONCE)) {
-            let sums = self.read_sums(&from, &blocks)?;
-            to.write_all_at(&sums, sums_start + blocks.start * SUM_BYTES)?;
-        }
-        Ok(())
+    let flags = FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE;
+    match rustix::fs::fallocate(data, flags, range.start, range.end - range.start) {
+        Ok(()) | Err(Errno::OPNOTSUPP) => Ok(()),
+        Err(error) => Err(error.into()),
     }
-
-    fn copy_blocks(
-        &self,
-        data: &File,
-        sums: &File,
-        sums_start: u64,
-        object: &ObjectRef,
-    ) -> io::Result<()> {
-        let (old_data, old_sums) = (File::open(&self.paths.data)?, File::open(&self.paths.sums)?);
-        for blocks in self.blocks(object).flat_map(|blocks| steps(blocks, BLOCKS_AT_ONCE)) {
-            let copied = self.read_sums(&old_sums, &blocks)?;
-            if copied.iter().any(|byte| *byte != 0) {
-                let range = format::bytes_of(&blocks, object.size);
-                data.write_all_at(&read_up_to(&old_data, &range)?, range.start)?;
-                sums.write_all_at(&copied, sums_start + blocks.start * SUM_BYTES)?;
-            }
-        }
-        Ok(())
-    }
-
-    fn read_sums(&self, from: &File, blocks: &Range<u64>) -> io::Result<Vec<u8>> {
-        let at = |block: u64| self.sums_start + block * SUM_BYTES;
-        read_up_to(from, &(at(blocks.start)..at(blocks.end)))
-    }
-}
-
-/// A range in steps of so many.
-fn steps(range: Range<u64>, count: u64) -> impl Iterator<Item = Range<u64>> {
-    let end = range.end;
-    range.step_by(count as usize).map(move |start| start..end.min(start + count))
 }
 
 #[cfg(test)]

@@ -49,6 +49,12 @@ impl Index {
         self.rows.contains_key(name)
     }
 
+    /// What its files take of the disk.
+    #[must_use]
+    pub fn bytes_of(&self, name: &Name) -> Option<u64> {
+        self.rows.get(name).map(|row| row.bytes)
+    }
+
     /// Adds a version that was found on disk, unless it is known.
     pub fn add_found(&mut self, name: Name, bytes: u64, used_at: SystemTime) {
         if !self.contains(&name) {

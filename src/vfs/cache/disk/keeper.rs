@@ -15,14 +15,20 @@ use bytes::Bytes;
 use crate::vfs::budget::Reservation;
 use crate::vfs::cache::disk::Shared;
 use crate::vfs::cache::disk::coming::Coming;
-use crate::vfs::cache::disk::entry::{Entry, Paths};
-use crate::vfs::cache::disk::format::{self, FOLDERS, Name, SUM_BYTES, block_count};
+use crate::vfs::cache::disk::entry::{Entry, Miss};
+use crate::vfs::cache::disk::format::{self, BLOCK_BYTES, FOLDERS, Name, SUM_BYTES, block_count};
 use crate::vfs::cache::disk::incoming::{IncomingFiles, Source, adopt};
 use crate::vfs::cache::disk::index::{Bounds, VERSIONS_MAX, plan_lacking};
 use crate::vfs::types::ObjectRef;
 
 /// What two files take beside their bytes at most: each its last block of the disk, and the header.
 const OVERHEAD_BYTES: u64 = 12 << 10;
+
+/// So many blocks are added to a version at a time: 1 MiB.
+const BLOCKS_AT_ONCE: u64 = 64;
+
+/// Of one upload: 1 GiB. What else there is to be kept waits meanwhile, or is not kept.
+const ADDED_BLOCKS_MAX: usize = 1 << 16;
 
 /// What the keeper is to do.
 pub(super) enum Job {
@@ -63,7 +69,7 @@ pub(super) struct Storing {
 pub(super) struct Adopting {
     pub(super) from: Vec<Origin>,
     pub(super) object: ObjectRef,
-    pub(super) _coming: Coming,
+    pub(super) coming: Coming,
 }
 
 /// Where bytes of a version come from, and which.
@@ -73,6 +79,16 @@ pub(super) struct Origin {
 }
 
 impl Origin {
+    /// The blocks that are a version's as they are. Where the bytes end elsewhere, its short last block
+    /// is another one.
+    fn blocks(&self, object: &ObjectRef) -> Vec<Range<u64>> {
+        let size = match &self.whose {
+            Whose::Version(before) => before.size.max(object.size),
+            Whose::Upload(_) => object.size,
+        };
+        self.ranges.iter().map(|range| format::blocks_within(range, size)).collect()
+    }
+
     fn bytes(&self) -> u64 {
         self.ranges.iter().map(|range| range.end - range.start).sum()
     }
@@ -108,6 +124,27 @@ impl Drop for Place {
     }
 }
 
+/// Blocks in a row.
+#[derive(Default)]
+struct Run {
+    start: u64,
+    chunks: Vec<Bytes>,
+}
+
+impl Run {
+    fn goes_on(&self, block: u64) -> bool {
+        let count = self.chunks.len() as u64;
+        count == 0 || (count < BLOCKS_AT_ONCE && block == self.start + count)
+    }
+
+    fn add(&mut self, block: u64, bytes: Vec<u8>) {
+        if self.chunks.is_empty() {
+            self.start = block;
+        }
+        self.chunks.push(bytes.into());
+    }
+}
+
 pub(super) struct Keeper {
     pub(super) shared: Arc<Shared>,
 }
@@ -121,7 +158,7 @@ impl Keeper {
             match job {
                 Job::Store(storing) if is_scanned => self.store(&storing),
                 Job::Store(_) => {}
-                Job::Adopt(adopting) => self.adopt(&adopting),
+                Job::Adopt(adopting) => self.adopt(adopting),
                 Job::Drop(name) => self.remove(&name),
                 Job::DropBlock { entry, block, sum } => {
                     self.tell("dropping a block", entry.drop_block(block, sum));
@@ -157,14 +194,14 @@ impl Keeper {
     }
 
     fn store(&self, storing: &Storing) {
-        let name = storing.whose.name();
-        if self.tell("writing", self.try_store(&name, storing)).is_none() {
-            self.remove(&name);
+        let Storing { whose, start, chunks, .. } = storing;
+        if self.tell("writing", self.try_store(whose, *start, chunks)).is_none() {
+            self.remove(&whose.name());
         }
     }
 
-    fn try_store(&self, name: &Name, storing: &Storing) -> io::Result<()> {
-        let Storing { whose, start, chunks, .. } = storing;
+    fn try_store(&self, whose: &Whose, start: u64, chunks: &[Bytes]) -> io::Result<()> {
+        let name = &whose.name();
         let length: u64 = chunks.iter().map(|chunk| chunk.len() as u64).sum();
         let is_new = !self.shared.state().index.contains(name);
         let size = match whose {
@@ -176,7 +213,7 @@ impl Keeper {
             && !is_new
         {
             let files = IncomingFiles::open(&self.shared.directory.paths(name))?;
-            files.forget(&(*start..start + length))?;
+            files.forget(&(start..start + length))?;
         }
         // Of a new file of checksums nothing but what is written takes room, whatever its length.
         let overhead = if is_new { OVERHEAD_BYTES } else { block_count(length) * SUM_BYTES };
@@ -193,12 +230,12 @@ impl Keeper {
                     Some(entry) => entry,
                     None => self.create(name, object)?,
                 };
-                entry.write(*start, chunks)?;
+                entry.write(start, chunks)?;
                 entry.disk_bytes()?
             }
             Whose::Upload(_) => {
                 let files = self.incoming_files(name, is_new)?;
-                files.write(*start, chunks)?;
+                files.write(start, chunks)?;
                 files.disk_bytes()?
             }
         };
@@ -217,47 +254,87 @@ impl Keeper {
         IncomingFiles::create(&paths)
     }
 
+    /// The files that have most of the version become its, and have what others have of it added.
     /// Files that are not there any more, since others needed their room, are no loss.
-    fn adopt(&self, adopting: &Adopting) {
-        let to = Name::of(&adopting.object);
-        let names: Vec<Name> = adopting.from.iter().map(|origin| origin.whose.name()).collect();
-        let is_there = |name: &Name| self.shared.state().index.contains(name);
-        let mut origins: Vec<&Origin> = adopting.from.iter().collect();
-        origins.retain(|origin| is_there(&origin.whose.name()));
-        if names.contains(&to) || origins.is_empty() {
+    fn adopt(&self, adopting: Adopting) {
+        let Adopting { mut from, object, coming } = adopting;
+        let to = Name::of(&object);
+        let there = |origin: &Origin| {
+            let row = self.shared.state().index.bytes_of(&origin.whose.name());
+            row.map_or(0, |bytes| bytes.min(origin.bytes()))
+        };
+        from.sort_by_cached_key(|origin| std::cmp::Reverse(there(origin)));
+        let Some((first, others)) = from.split_first() else { return };
+        if there(first) == 0 || from.iter().any(|origin| origin.whose.name() == to) {
             return;
         }
-        // The fewest bytes are copied where the most are those of the files that stay.
-        origins.sort_by_key(|origin| std::cmp::Reverse(origin.bytes()));
         // The same bytes once more; readers keep the files that they have open.
         self.remove(&to);
-        // Nobody finds bytes of one version where they are overwritten with those of another.
-        names.iter().for_each(|name| self.forget(name));
-        let adopted = self.tell("writing", self.try_adopt(&origins, &to, &adopting.object));
-        names.iter().for_each(|name| self.remove(name));
+        let name = first.whose.name();
+        // Whoever has opened these may read bytes that are overwritten, which fit no checksum.
+        if let Some(entry) = self.forget(&name) {
+            entry.take();
+        }
+        let adopted = self.tell("writing", self.try_adopt(first, &to, &object));
+        self.remove(&name);
         match adopted {
             Some(bytes) => {
-                self.adopted(&to, &adopting.object, bytes);
+                self.adopted(&to, &object, bytes);
                 self.make_room(Some(&to), 0);
             }
             None => self.remove(&to),
         }
+        // What is not there yet can be had from S3.
+        drop(coming);
+        for other in others.iter().filter(|other| there(other) > 0) {
+            self.tell("copying", self.add(other, &object));
+            self.remove(&other.whose.name());
+        }
     }
 
-    fn try_adopt(&self, origins: &[&Origin], to: &Name, object: &ObjectRef) -> io::Result<u64> {
+    fn try_adopt(&self, origin: &Origin, to: &Name, object: &ObjectRef) -> io::Result<u64> {
         self.shared.directory.make_folder(to)?;
-        let paths_of = |origin: &&Origin| self.shared.directory.paths(&origin.whose.name());
-        let paths: Vec<Paths> = origins.iter().map(paths_of).collect();
-        let sources = origins.iter().zip(&paths).map(|(origin, paths)| {
-            let (sums_start, size) = match &origin.whose {
-                Whose::Version(object) => (format::header(object).len() as u64, Some(object.size)),
-                Whose::Upload(_) => (0, None),
-            };
-            Source { paths, sums_start, size, ranges: &origin.ranges }
-        });
-        let sources: Vec<Source<'_>> = sources.collect();
-        let (first, others) = sources.split_first().ok_or(io::ErrorKind::NotFound)?;
-        adopt(first, others, &self.shared.directory.paths(to), object)
+        let sums_start = match &origin.whose {
+            Whose::Version(object) => format::header(object).len() as u64,
+            Whose::Upload(_) => 0,
+        };
+        let paths = self.shared.directory.paths(&origin.whose.name());
+        let source = Source { paths: &paths, sums_start, blocks: &origin.blocks(object) };
+        adopt(&source, &self.shared.directory.paths(to), object)
+    }
+
+    /// Adds to a version what other files have of it.
+    fn add(&self, origin: &Origin, object: &ObjectRef) -> io::Result<()> {
+        let paths = self.shared.directory.paths(&origin.whose.name());
+        let read: Box<dyn Fn(u64) -> Result<Vec<u8>, Miss>> = match &origin.whose {
+            Whose::Upload(_) => {
+                let files = IncomingFiles::open(&paths)?;
+                Box::new(move |block| files.read_block(block, object.size))
+            }
+            Whose::Version(before) => {
+                let Some(entry) = Entry::open(&paths, before)? else { return Ok(()) };
+                Box::new(move |block| {
+                    entry.read(&format::bytes_of(&(block..block + 1), before.size))
+                })
+            }
+        };
+        let to = Whose::Version(object.clone());
+        let mut run = Run::default();
+        for block in origin.blocks(object).into_iter().flatten().take(ADDED_BLOCKS_MAX) {
+            if !run.goes_on(block) {
+                let Run { start, chunks } = std::mem::take(&mut run);
+                self.try_store(&to, start * BLOCK_BYTES, &chunks)?;
+            }
+            match read(block) {
+                Ok(bytes) => run.add(block, bytes),
+                Err(Miss::Flaw(_)) => {}
+                Err(Miss::Failed(error)) => return Err(error),
+            }
+        }
+        match run.chunks.is_empty() {
+            true => Ok(()),
+            false => self.try_store(&to, run.start * BLOCK_BYTES, &run.chunks),
+        }
     }
 
     /// The files are there; who has opened those before them does not keep these from being found.
@@ -308,17 +385,15 @@ impl Keeper {
     }
 
     fn remove(&self, name: &Name) {
-        self.forget(name);
+        drop(self.forget(name));
         self.tell("removing", Entry::remove(&self.shared.directory.paths(name)));
     }
 
     /// Has nobody find a version any more, whose files are still there.
-    fn forget(&self, name: &Name) {
+    fn forget(&self, name: &Name) -> Option<Arc<Entry>> {
         let mut state = self.shared.state();
         state.index.remove(name);
-        let open = state.open.pop(name);
-        drop(state);
-        drop(open);
+        state.open.pop(name)
     }
 
     fn save_use(&self, name: &Name) {
@@ -333,3 +408,6 @@ impl Keeper {
         outcome.map_err(|error| self.shared.tell(doing, &error)).ok()
     }
 }
+
+#[cfg(test)]
+mod tests;

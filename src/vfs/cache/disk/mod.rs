@@ -222,7 +222,8 @@ impl DiskCache {
     }
 
     /// The file that has all bytes of a version, once every one of them was checked; a large file
-    /// is checked behind the caller's back.
+    /// is checked behind the caller's back. For mounts that change nothing: another version may be
+    /// made of the file.
     pub async fn backing(self: &Arc<Self>, object: &ObjectRef) -> Option<Arc<File>> {
         let name = Name::of(object);
         if !self.shared.may_have(&name) {
@@ -275,8 +276,7 @@ impl DiskCache {
     fn missed(&self, object: &ObjectRef, entry: &Arc<Entry>, miss: Miss) {
         match miss {
             Miss::Flaw(Flaw::Missing) => {}
-            // Another version has taken its files meanwhile.
-            Miss::Flaw(Flaw::Damaged { .. }) if !self.shared.may_have(&Name::of(object)) => {}
+            Miss::Flaw(Flaw::Damaged { .. }) if entry.is_taken() => {}
             Miss::Flaw(Flaw::Damaged { block, sum }) => {
                 tracing::warn!(
                     bucket = &*object.bucket,
@@ -332,7 +332,7 @@ impl DiskCache {
     fn adopt(&self, from: Vec<Origin>, object: &ObjectRef) {
         let coming = Coming::new(&self.shared.coming, Name::of(object));
         let object = object.clone();
-        self.send(Job::Adopt(Adopting { from, object, _coming: coming }));
+        self.send(Job::Adopt(Adopting { from, object, coming }));
     }
 
     /// What the keeper has no time for is not done: all of it can be. False then.
@@ -357,16 +357,16 @@ impl Incoming {
     }
 
     /// S3 has made a version of it. In the ranges of `kept` its bytes are those that were kept last, in
-    /// those of `before` the ones of versions whose place it takes; it has others elsewhere.
+    /// those of `before` the ones of the version whose place it takes; it has others elsewhere.
     pub fn become_version(
         &self,
         object: &ObjectRef,
         kept: Vec<Range<u64>>,
-        before: Vec<(ObjectRef, Vec<Range<u64>>)>,
+        before: Option<(ObjectRef, Vec<Range<u64>>)>,
     ) {
         let version = |(object, ranges)| Origin { whose: Whose::Version(object), ranges };
-        let mut from: Vec<Origin> = before.into_iter().map(version).collect();
-        from.push(Origin { whose: Whose::Upload(self.name), ranges: kept });
+        let mut from = vec![Origin { whose: Whose::Upload(self.name), ranges: kept }];
+        from.extend(before.map(version));
         from.retain(|origin| !origin.ranges.is_empty());
         if !from.is_empty() {
             self.disk.adopt(from, object);

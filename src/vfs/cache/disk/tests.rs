@@ -281,7 +281,7 @@ async fn an_upload_is_read_once_it_has_become_a_version() {
         keep(&upload, &one, &parts[part]);
     }
     assert!(!has(&disk, &one).await);
-    upload.become_version(&one, parts, Vec::new());
+    upload.become_version(&one, parts, None);
     assert!(disk.may_have_some("b", "key"));
     assert!(has(&disk, &one).await, "what is about to be there is waited for");
     drop(upload);
@@ -309,11 +309,11 @@ async fn several_uploads_at_once_are_told_apart_and_the_last_version_of_a_name_c
         keep(&uploads[1], &other, part);
     }
     keep(&uploads[2], &one, &parts[0]);
-    uploads[1].become_version(&other, parts.clone(), Vec::new());
-    uploads[0].become_version(&one, parts.clone(), Vec::new());
+    uploads[1].become_version(&other, parts.clone(), None);
+    uploads[0].become_version(&one, parts.clone(), None);
     assert!(has(&disk, &one).await && has(&disk, &other).await);
     // The same bytes under the same ETag, of which less is kept.
-    uploads[2].become_version(&one, parts[..1].to_vec(), Vec::new());
+    uploads[2].become_version(&one, parts[..1].to_vec(), None);
     assert!(disk.read(&one, &parts[1]).await.is_none());
     assert!(disk.read(&one, &parts[0]).await.unwrap() == content(&one)[..MIB as usize]);
 }
@@ -338,7 +338,7 @@ async fn an_upload_that_comes_to_nothing_leaves_nothing() {
     disk.finish();
     assert_eq!(files(&path, ".data").len() + files(&path, ".sums").len(), 0);
     assert_eq!(disk.shared.state().index.bytes(), 0);
-    under_way.become_version(&one, parts, Vec::new());
+    under_way.become_version(&one, parts, None);
     assert!(!has(&disk, &one).await);
 }
 
@@ -350,7 +350,7 @@ async fn a_version_that_is_forgotten_before_it_has_come_does_not_stay() {
     scanned(&disk).await;
     let upload = disk.begin_upload();
     parts.iter().for_each(|part| keep(&upload, &one, part));
-    upload.become_version(&one, parts, Vec::new());
+    upload.become_version(&one, parts, None);
     disk.forget("b", "key");
     disk.finish();
     assert_eq!(files(&path, ".data").len() + files(&path, ".sums").len(), 0);
@@ -381,7 +381,7 @@ async fn what_a_crash_leaves_of_uploads_is_removed_and_not_believed() {
     // The same number as that of the one that was left.
     let again = after.begin_upload();
     keep(&again, &one, &parts[1]);
-    again.become_version(&one, parts.clone(), Vec::new());
+    again.become_version(&one, parts.clone(), None);
     assert!(after.read(&one, &parts[0]).await.is_none());
     assert!(after.read(&one, &parts[1]).await.is_some());
     after.finish();
@@ -399,7 +399,7 @@ async fn an_upload_that_others_took_the_room_of_is_kept_from_then_on() {
     let other = object("other", "1", 2 * MIB + 1);
     disk.store(&other, 0, vec![content(&other)], None);
     keep(&upload, &one, &parts[1]);
-    upload.become_version(&one, parts.clone(), Vec::new());
+    upload.become_version(&one, parts.clone(), None);
     assert!(disk.read(&one, &parts[0]).await.is_none());
     assert!(
         disk.read(&one, &parts[1]).await.unwrap() == content(&one)[MIB as usize..2 * MIB as usize]
@@ -419,7 +419,7 @@ async fn of_an_upload_larger_than_the_bound_what_fits_is_kept() {
     let upload = disk.begin_upload();
     let parts: Vec<_> = (0..10).map(|part| part * MIB..(part + 1) * MIB).collect();
     parts.iter().for_each(|part| keep(&upload, &huge, part));
-    upload.become_version(&huge, parts.clone(), Vec::new());
+    upload.become_version(&huge, parts.clone(), None);
     assert!(disk.read(&huge, &(0..3 * MIB)).await.is_some());
     assert!(disk.read(&huge, &parts[4]).await.is_none());
     disk.finish();
@@ -437,7 +437,7 @@ async fn a_version_that_is_copied_and_removed_is_there_under_its_new_name() {
     scanned(&disk).await;
     let upload = disk.begin_upload();
     parts.iter().for_each(|part| keep(&upload, &one, part));
-    upload.become_version(&one, parts, Vec::new());
+    upload.become_version(&one, parts, None);
     disk.moved(&one, &other);
     let read = disk.read(&other, &(0..other.size)).await;
     assert!(read.is_some_and(|read| read == content(&one)));
@@ -447,35 +447,4 @@ async fn a_version_that_is_copied_and_removed_is_there_under_its_new_name() {
     drop(upload);
     disk.finish();
     assert_eq!(files(&path, ".data").len() + files(&path, ".sums").len(), 2);
-}
-
-#[tokio::test]
-async fn a_version_has_what_was_copied_of_the_one_that_it_took_the_place_of() {
-    let (_place, path) = place();
-    let (one, parts) = parted("key");
-    let disk = open(&path);
-    scanned(&disk).await;
-    let upload = disk.begin_upload();
-    parts.iter().for_each(|part| keep(&upload, &one, part));
-    upload.become_version(&one, parts.clone(), Vec::new());
-    assert!(has(&disk, &one).await);
-    let next = ObjectRef { etag: ETag::new("the next etag"), ..one.clone() };
-    let change = disk.begin_upload();
-    keep(&change, &one, &parts[1]);
-    let copied = vec![parts[0].clone(), parts[2].clone()];
-    let of_one = vec![(one.clone(), copied)];
-    change.become_version(&next, vec![parts[1].clone()], of_one.clone());
-    disk.forget_others(&next);
-    let read = disk.read(&next, &(0..next.size)).await;
-    assert!(read.is_some_and(|read| read == content(&one)));
-    assert!(!has(&disk, &one).await);
-    // Once more of what is gone: only what was sent is there.
-    let last = ObjectRef { etag: ETag::new("the last etag"), ..one.clone() };
-    let change = disk.begin_upload();
-    keep(&change, &one, &parts[1]);
-    change.become_version(&last, vec![parts[1].clone()], of_one);
-    assert!(disk.read(&last, &parts[1]).await.is_some());
-    assert!(disk.read(&last, &parts[0]).await.is_none());
-    drop(change);
-    disk.finish();
 }

@@ -33,8 +33,10 @@ impl Place {
     }
 
     fn adopt(&self, object: &ObjectRef, ranges: &[Range<u64>]) -> Entry {
-        let source = Source { paths: &self.upload, sums_start: 0, size: None, ranges };
-        let bytes = adopt(&source, &[], &self.version, object).unwrap();
+        let within = |range| format::blocks_within(range, object.size);
+        let blocks: Vec<_> = ranges.iter().map(within).collect();
+        let source = Source { paths: &self.upload, sums_start: 0, blocks: &blocks };
+        let bytes = adopt(&source, &self.version, object).unwrap();
         let entry = Entry::open(&self.version, object).unwrap().unwrap();
         assert_eq!(entry.disk_bytes().unwrap(), bytes);
         assert_eq!(std::fs::read_dir(self.directory.path()).unwrap().count(), 2);
@@ -141,88 +143,12 @@ fn a_version_becomes_another_of_the_same_bytes() {
     let entry = Entry::create(&place.upload, &old).unwrap();
     entry.write(0, &[Bytes::from(content(&(0..SIZE), 0))]).unwrap();
     let sums_start = format::header(&old).len() as u64;
-    let ranges = std::slice::from_ref(&(0..SIZE));
-    let source = Source { paths: &place.upload, sums_start, size: Some(SIZE), ranges };
-    adopt(&source, &[], &place.version, &object(SIZE)).unwrap();
+    let all = 0..format::block_count(SIZE);
+    let source = Source { paths: &place.upload, sums_start, blocks: std::slice::from_ref(&all) };
+    adopt(&source, &place.version, &object(SIZE)).unwrap();
     let new = Entry::open(&place.version, &object(SIZE)).unwrap().unwrap();
     new.check_whole().unwrap();
     check_read(&new, 0..SIZE, Some(0));
     check_read(&entry, 0..SIZE, Some(0));
     assert!(Entry::open(&place.upload, &old).unwrap().is_none());
-}
-
-/// A version of so many bytes, of which a block may be missing, and the next, which has ranges of it
-/// and of an upload. Which files become those of the next is the keeper's to say: both ways.
-fn succeed(
-    sizes: [u64; 2],
-    missing: Option<u64>,
-    copied: &[Range<u64>],
-    uploaded: &[Range<u64>],
-) -> [Entry; 2] {
-    let [old, new] =
-        [ObjectRef { etag: ETag::new("etag-2"), ..object(sizes[0]) }, object(sizes[1])];
-    [false, true].map(|is_upload_first| {
-        let place = Place::new();
-        let path = |name| place.directory.path().join(name);
-        let before = Paths { data: path("before.data"), sums: path("before.sums") };
-        let entry = Entry::create(&before, &old).unwrap();
-        for block in (0..format::block_count(old.size)).filter(|block| Some(*block) != missing) {
-            let range = format::bytes_of(&(block..block + 1), old.size);
-            entry.write(range.start, &[Bytes::from(content(&range, 0))]).unwrap();
-        }
-        let files = IncomingFiles::create(&place.upload).unwrap();
-        uploaded.iter().for_each(|range| write(&files, range.clone(), 5));
-        let sums_start = format::header(&old).len() as u64;
-        let (paths, size) = (&before, Some(old.size));
-        let version = Source { paths, sums_start, size, ranges: copied };
-        let paths = &place.upload;
-        let upload = Source { paths, sums_start: 0, size: None, ranges: uploaded };
-        let (first, other) = if is_upload_first { (upload, version) } else { (version, upload) };
-        let bytes = adopt(&first, &[other], &place.version, &new).unwrap();
-        let entry = Entry::open(&place.version, &new).unwrap().unwrap();
-        assert_eq!(entry.disk_bytes().unwrap(), bytes);
-        assert_eq!(entry.data().metadata().unwrap().len(), new.size);
-        entry
-    })
-}
-
-#[test]
-fn what_was_copied_from_the_version_before_is_that_of_the_next() {
-    let uploaded = std::slice::from_ref(&(PART..2 * PART));
-    for entry in succeed([SIZE, SIZE], None, &[0..PART, 2 * PART..SIZE], uploaded) {
-        entry.check_whole().unwrap();
-        check_read(&entry, 0..PART, Some(0));
-        check_read(&entry, PART..2 * PART, Some(5));
-        check_read(&entry, 2 * PART..SIZE, Some(0));
-    }
-}
-
-#[test]
-fn what_was_missing_of_the_version_before_is_missing_of_the_next() {
-    let uploaded = std::slice::from_ref(&(PART..2 * PART));
-    for entry in succeed([SIZE, SIZE], Some(1), &[0..PART, 2 * PART..SIZE], uploaded) {
-        check_read(&entry, 0..BLOCK, Some(0));
-        check_read(&entry, BLOCK..BLOCK + 1, None);
-        check_read(&entry, PART..2 * PART, Some(5));
-    }
-}
-
-#[test]
-fn what_nobody_copied_of_the_version_before_is_not_the_nexts() {
-    for entry in succeed([SIZE, SIZE], None, std::slice::from_ref(&(0..PART)), &[]) {
-        check_read(&entry, 0..PART, Some(0));
-        check_read(&entry, PART..PART + 1, None);
-        check_read(&entry, 2 * PART..SIZE, None);
-    }
-}
-
-#[test]
-fn a_version_that_ends_elsewhere_has_another_last_block() {
-    for size in [SIZE - 500, SIZE + 500] {
-        let copied = 0..size.min(SIZE);
-        for entry in succeed([SIZE, size], None, std::slice::from_ref(&copied), &[]) {
-            check_read(&entry, 0..2 * PART + BLOCK, Some(0));
-            check_read(&entry, 2 * PART + BLOCK..size, None);
-        }
-    }
 }
