@@ -111,6 +111,11 @@ fn owned(name: &OsStr) -> Arc<[u8]> {
     Arc::from(name.as_bytes())
 }
 
+/// S3 keeps attributes of no other family.
+fn is_of_user(attribute: &OsStr) -> bool {
+    attribute.as_bytes().starts_with(b"user.")
+}
+
 /// `mknod(2)` of a regular file: a file that is created and closed.
 async fn make_file(vfs: &Vfs, parent: Ino, name: &[u8], creation: Creation) -> VfsResult<Entry> {
     let how = OpenHow { write: true, exclusive: true, ..OpenHow::default() };
@@ -315,7 +320,8 @@ impl Filesystem for Adapter {
         self.answer(subject, async move { vfs.access(Ino(ino.0), caller, mask).await }, reply);
     }
 
-    /// `ls -l` asks two names of every file it lists: the answer must cost nothing.
+    /// `ls -l` asks `security.selinux` and `system.posix_acl_access` of every file, but not of file
+    /// systems that support none: it stops after the first answer.
     fn getxattr(
         &self,
         request: &Request,
@@ -324,8 +330,8 @@ impl Filesystem for Adapter {
         bytes_max: u32,
         reply: ReplyXattr,
     ) {
-        if !name.as_bytes().starts_with(b"user.") {
-            return reply.error(fuser::Errno::NO_XATTR);
+        if !is_of_user(name) {
+            return reply.error(fuser::Errno::EOPNOTSUPP);
         }
         let (vfs, name, uid) = (self.vfs(), owned(name), convert::caller(request).uid);
         let subject = Subject::of_attribute("getxattr", ino.0, &name);
@@ -352,7 +358,7 @@ impl Filesystem for Adapter {
         reply: ReplyEmpty,
     ) {
         // `cp -a` tries `system.posix_acl_access` on everything: nobody needs to read of it.
-        if !name.as_bytes().starts_with(b"user.") {
+        if !is_of_user(name) {
             return reply.error(fuser::Errno::EOPNOTSUPP);
         }
         let uid = convert::caller(request).uid;

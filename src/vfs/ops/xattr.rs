@@ -91,9 +91,10 @@ impl At {
 }
 
 impl Vfs {
-    /// The value of an attribute; `NoAttribute` where there is none of that name.
+    /// The value of an attribute; `NoAttribute` where there is none of that name, `Unsupported` where
+    /// there can be none.
     pub async fn getxattr(&self, ino: Ino, name: &[u8], uid: u32) -> VfsResult<Bytes> {
-        let Some(rest) = name.strip_prefix(USER) else { return Err(VfsError::NoAttribute) };
+        let rest = name.strip_prefix(USER).ok_or_else(no_such_family)?;
         let inode = self.inodes.get(ino)?;
         let by = if user::is_reserved(rest) { self.asker(ino, uid).await? } else { By::Other };
         let _pass = self.moves.pass(Purpose::Look, &[&inode]).await;

@@ -57,6 +57,28 @@ fn a_file_keeps_its_time_when_it_is_looked_at_again() {
 }
 
 #[test]
+fn only_user_attributes_exist() {
+    let (_site, mount) = mounted();
+    let script = "echo text > file && mkdir dir && python3 - <<'END'
+import errno, os
+NAMES = ['security.selinux', 'security.capability', 'trusted.colour', 'system.posix_acl_access']
+for path in ['.', 'dir', 'file']:
+    for name in NAMES + (['system.posix_acl_default'] if path == 'dir' else []):
+        for ask in [os.getxattr, os.removexattr, lambda *of: os.setxattr(*of, b'value')]:
+            try:
+                print('got', path, name, ask(path, name))
+            except OSError as error:
+                # Linux looks at values that it knows before it hands them on.
+                is_known = name.startswith('system.') or name == 'security.capability'
+                if error.errno != errno.ENOTSUP and not (is_known and error.errno == errno.EINVAL):
+                    print(path, name, error)
+END";
+    assert_eq!(mount.shell(script).ok(), "");
+    let copied = mount.shell("cp -a file copy && tar -c --acls --selinux --xattrs file | tar -t");
+    assert_eq!(copied.ok(), "file\n");
+}
+
+#[test]
 fn attributes_of_all_dialects_are_read() {
     let (site, mount) = mounted();
     let put = |key: &str, metadata: &[(&str, &str)]| {
