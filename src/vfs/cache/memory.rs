@@ -19,6 +19,15 @@ use crate::vfs::budget::Reach;
 use crate::vfs::cache::spans::Spans;
 use crate::vfs::types::ObjectRef;
 
+/// What the tables take for an extent beside its bytes: the name of its object, its ETag, entries.
+const ENTRY_BYTES: u64 = 1 << 10;
+
+/// The memory that an extent takes which has so many bytes.
+#[must_use]
+pub fn extent_memory(bytes: u64) -> u64 {
+    bytes.saturating_add(ENTRY_BYTES)
+}
+
 /// What is cached, by version of an object and offset in it.
 pub struct Memory {
     /// What is kept in case it is wanted again.
@@ -158,7 +167,7 @@ impl Memory {
         }
     }
 
-    /// Takes out extents until they are `bytes` or more. For the caller to drop where no lock is
+    /// Takes out extents until they took `bytes` of memory or more. For the caller to drop where no lock is
     /// held.
     #[must_use]
     pub fn evict(&mut self, bytes: u64, reach: Reach) -> Vec<Bytes> {
@@ -182,7 +191,7 @@ impl Memory {
             && let Some((key, extent)) = pop(self)
         {
             self.forget_span(&key);
-            count += extent.len() as u64;
+            count += extent_memory(extent.len() as u64);
             taken.push(extent);
         }
         taken

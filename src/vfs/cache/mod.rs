@@ -18,7 +18,7 @@ use bytes::Bytes;
 use crate::vfs::budget::{Budget, Reach, Reclaim, Reservation};
 use crate::vfs::buffers::Buffer;
 use crate::vfs::cache::flight::{Announcer, Flight, Flights, Outcome};
-use crate::vfs::cache::memory::{Memory, Origin};
+use crate::vfs::cache::memory::{Memory, Origin, extent_memory};
 use crate::vfs::types::ObjectRef;
 
 /// Of the memory for data, the share beyond which a scan takes the place of what scans have left
@@ -183,7 +183,7 @@ impl Reclaim for Cache {
     fn reclaim(&self, bytes: u64, reach: Reach) -> u64 {
         // Dropped behind the lock: what is dropped goes to the budget, and may wake whoever waits.
         let evicted = self.tables().memory.evict(bytes, reach);
-        evicted.iter().map(|extent| extent.len() as u64).sum()
+        evicted.iter().map(|extent| extent_memory(extent.len() as u64)).sum()
     }
 }
 

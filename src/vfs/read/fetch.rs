@@ -20,6 +20,7 @@ use crate::store::types::{Conditions, GetObject, Range as StoreRange};
 use crate::vfs::budget::{Budget, Reservation};
 use crate::vfs::buffers::{Buffer, Buffers};
 use crate::vfs::cache::disk::DiskCache;
+use crate::vfs::cache::memory::extent_memory;
 use crate::vfs::cache::{Landing, reserved_bytes};
 use crate::vfs::error::{VfsError, VfsResult};
 use crate::vfs::read::plan::ReadLimits;
@@ -109,7 +110,7 @@ impl Fetcher {
         let is_ahead = matches!(urgency, Urgency::Ahead(_));
         // Memory comes before the permit: whoever holds a permit waits for S3 alone.
         let memory = match urgency {
-            Urgency::Awaited => self.reserve(bytes).await,
+            Urgency::Awaited => self.reserve(extent_memory(bytes)).await,
             Urgency::Ahead(memory) | Urgency::Reserved(memory) => memory,
         };
         if let Some(data) = self.read_disk(object, range).await {

@@ -13,7 +13,7 @@ use crate::store::error::{ErrorKind, StoreResult};
 use crate::store::types::{ByteStream, GetObject, ObjectHead, Range};
 use crate::vfs::budget::Reservation;
 use crate::vfs::buffers::Buffer;
-use crate::vfs::cache::memory::Origin;
+use crate::vfs::cache::memory::{Origin, extent_memory};
 use crate::vfs::cache::reserved_bytes;
 use crate::vfs::read::Reader;
 use crate::vfs::types::ObjectRef;
@@ -27,7 +27,9 @@ impl Reader {
         key: &str,
         bytes: u64,
     ) -> StoreResult<Option<ObjectHead>> {
-        let Some(mut memory) = self.budget.try_reserve(bytes) else { return Ok(None) };
+        let Some(mut memory) = self.budget.try_reserve(extent_memory(bytes)) else {
+            return Ok(None);
+        };
         let range = Some(Range::Span { start: 0, end: bytes });
         let options = GetObject { range, ..GetObject::default() };
         let got = match self.store.get_object(bucket, key, options).await {
@@ -40,7 +42,7 @@ impl Reader {
             Err(_) => return Ok(None),
         };
         if got.range.start == 0 && got.range.end <= bytes {
-            memory.shrink(got.range.end);
+            memory.shrink(extent_memory(got.range.end));
             let data = self.buffers().take(usize::try_from(got.range.end).unwrap_or(usize::MAX));
             let object = ObjectRef {
                 bucket: Arc::from(bucket),
@@ -66,7 +68,7 @@ impl Reader {
         while let Some(chunk) = timeout_at(deadline, body.next()).await.ok()? {
             data.push(&chunk.ok()?);
         }
-        (data.len() as u64 == memory.bytes()).then(|| reserved_bytes(data, memory))
+        (extent_memory(data.len() as u64) == memory.bytes()).then(|| reserved_bytes(data, memory))
     }
 
     fn keep_first(&self, object: &ObjectRef, data: Bytes) {

@@ -23,7 +23,7 @@ use crate::vfs::budget::{Budget, Reservation};
 use crate::vfs::buffers::Buffers;
 use crate::vfs::cache::disk::DiskCache;
 use crate::vfs::cache::flight::Flight;
-use crate::vfs::cache::memory::Origin;
+use crate::vfs::cache::memory::{Origin, extent_memory};
 use crate::vfs::cache::{Cache, Found, Landing};
 use crate::vfs::error::{VfsError, VfsResult};
 use crate::vfs::read::fetch::{Fetcher, Urgency};
@@ -296,7 +296,7 @@ impl ReadHandle {
             let piece = plan_piece(at, self.object.size, stretch.shape, &free);
             let bytes = piece.end - piece.start;
             reader.cache.recycle(bytes);
-            let Some(memory) = reader.budget.try_reserve_spare(bytes) else { break };
+            let Some(memory) = reader.budget.try_reserve_spare(extent_memory(bytes)) else { break };
             let origin = origin_of(stretch.shape);
             if let Some((landing, _)) = reader.cache.claim(&self.object, piece.clone(), origin) {
                 at = piece.end;

@@ -392,7 +392,7 @@ async fn a_read_polled_once_outside_of_a_task_goes_on_in_one() {
 
 #[tokio::test(start_paused = true)]
 async fn two_handles_share_what_they_fetch() {
-    let mount = mount(32 * MIB, 64 * MIB);
+    let mount = mount(32 * MIB, 96 * MIB);
     let (one, other) = (mount.open(), mount.open());
     tokio::join!(scan(&one, 0..32 * MIB, 1 << 20), scan(&other, 0..32 * MIB, 1 << 20));
     let gets = mount.store.gets();
@@ -482,7 +482,8 @@ async fn a_handle_that_is_dropped_stops_fetching_ahead() {
     let cached = mount.reader.cached_bytes(&object);
     mount.settle().await;
     assert_eq!(mount.reader.cached_bytes(&object), cached);
-    assert_eq!(mount.budget.used(), cached);
+    let tables = mount.budget.used() - cached;
+    assert!(tables < cached / 1000, "{tables} bytes are held beside what is cached");
 }
 
 #[tokio::test(start_paused = true)]
@@ -508,7 +509,7 @@ async fn reads_make_progress_where_all_memory_is_held() {
     let handle = mount.open();
     let bytes = tokio::time::timeout(TIMEOUT, handle.read(0, 1 << 20)).await.unwrap().unwrap();
     assert_bytes(&bytes, 0..MIB);
-    assert!(mount.budget.used() <= 17 * MIB);
+    assert!(mount.budget.used() < 18 * MIB);
     drop((held, bytes));
     scan(&handle, 0..8 * MIB, 1 << 20).await;
     assert!(mount.budget.used() <= 16 * MIB);
@@ -537,6 +538,20 @@ async fn what_is_forgotten_is_fetched_again() {
     assert_eq!(mount.reader.cached_bytes(handle.object()), 0);
     handle.read(0, 10).await.unwrap();
     assert_eq!(mount.store.gets().len(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn many_small_objects_take_no_more_than_their_memory() {
+    const OBJECTS: usize = 3000;
+    let mount = mount(1, MIB);
+    let object = |index: usize| ObjectRef { key: index.to_string().into(), ..mount.store.object() };
+    for index in 0..OBJECTS {
+        let head = mount.reader.look("b", &object(index).key, 1).await.unwrap();
+        assert!(head.is_some(), "no memory for the object {index}");
+    }
+    let kept = (0..OBJECTS).filter(|index| mount.reader.cached_bytes(&object(*index)) > 0).count();
+    assert!((500..=1024).contains(&kept), "{kept} objects in 1 MiB");
+    assert!(mount.budget.used() <= MIB);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]

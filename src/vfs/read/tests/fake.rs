@@ -160,7 +160,8 @@ impl ObjectStore for FakeStore {
         let (course, etag) = self.begin(&range);
         let _under_way = UnderWay(self);
         tokio::time::sleep(self.latency).await;
-        let matches = options.conditions.if_match == Some(EtagCondition::Is(etag.clone()));
+        let wanted = options.conditions.if_match;
+        let matches = wanted.is_none_or(|wanted| wanted == EtagCondition::Is(etag.clone()));
         if !matches && !matches!(course, Course::Unconditional) {
             return Err(failure(ErrorKind::Precondition));
         }
