@@ -10,6 +10,7 @@
 pub mod asks;
 pub mod claims;
 pub mod listed;
+mod ranges;
 
 use std::collections::BTreeMap;
 use std::ops::Bound;
@@ -19,6 +20,7 @@ use std::time::{Duration, SystemTime};
 use crate::store::types::ETag;
 use crate::vfs::namespace::directory::asks::Asks;
 use crate::vfs::namespace::directory::claims::Asking;
+use crate::vfs::namespace::directory::ranges::Ranges;
 use crate::vfs::namespace::posix::Posix;
 use crate::vfs::types::Kind;
 
@@ -185,6 +187,8 @@ pub struct Names {
     by_name: BTreeMap<Arc<str>, Child>,
     /// When the listing was asked for that told all names at once.
     listed_at: Option<Duration>,
+    /// Where pages told all names.
+    ranges: Ranges,
     marker: Marker,
     /// How often what S3 said was forgotten: a listing under way then no longer tells all.
     forgotten: u64,
@@ -246,10 +250,17 @@ impl Names {
                 Some((child.known.clone(), left))
             }
             None => {
-                let left = freshness(self.listed_at?, now, ttl)?;
-                Some((Known::Absent, left))
+                // `None` comes before all times.
+                let asked_at = self.listed_at.max(self.ranges.asked_at(name));
+                Some((Known::Absent, freshness(asked_at?, now, ttl)?))
             }
         }
+    }
+
+    /// Whether something is remembered of `name` itself that may still be believed.
+    #[must_use]
+    pub fn has_word_on(&self, name: &str, now: Duration, ttl: Duration) -> bool {
+        self.by_name.contains_key(name) && self.find(name, now, ttl).is_some()
     }
 
     /// The last word on `name`, however old.
@@ -315,6 +326,7 @@ impl Names {
         self.forgotten += 1;
         self.upheavals += 1;
         self.listed_at = None;
+        self.ranges.clear();
         self.marker = Marker::Unknown;
         self.by_name.values_mut().filter(|child| !child.pinned).for_each(Child::distrust);
     }
@@ -387,6 +399,7 @@ impl Names {
     pub fn forget_unpinned(&mut self) {
         self.by_name.retain(|_, child| child.pinned);
         self.listed_at = None;
+        self.ranges.clear();
         self.marker = Marker::Unknown;
         self.forgotten += 1;
         self.upheavals += 1;

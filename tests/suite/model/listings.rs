@@ -335,6 +335,65 @@ fn names_that_expired_together_are_asked_for_by_the_page() {
     });
 }
 
+/// Makes a hundred files a second, and gives the requests that were not the making.
+async fn make(far: &Far, names: impl IntoIterator<Item = String>) -> usize {
+    let client = Client::new(Arc::clone(&far.vfs));
+    let before = far.seen.calls().len();
+    for path in names {
+        client.run(&Action::Write { path, content: b"new".to_vec() }).await.expect("a file");
+        tokio::time::advance(TTL / 100).await;
+    }
+    let calls = &far.seen.calls()[before..];
+    calls.iter().filter(|(operation, _)| *operation != "put_object").count()
+}
+
+#[test]
+fn files_made_in_a_large_directory_cost_a_request_each() {
+    in_virtual_time(async {
+        let far = Far::new((0..2000).map(|n| format!("file{n}"))).await;
+        assert_eq!(far.names(Ino::ROOT).await.len(), 2000);
+        tokio::time::advance(TTL).await;
+        let behind = make(&far, (0..1000).map(|n| format!("more{n:04}"))).await;
+        assert!(behind < 30, "{behind} requests for names in their order");
+        tokio::time::advance(TTL * 10).await;
+        let among = make(&far, (2000..3000).map(|n| format!("file{n}"))).await;
+        assert!(among < 60, "{among} requests for names by number");
+        assert_eq!(far.names(Ino::ROOT).await.len(), 4000);
+    });
+}
+
+#[test]
+fn files_made_in_no_order_in_a_huge_directory_do_not_cost_a_page_each() {
+    in_virtual_time(async {
+        let scattered = |n: u32| format!("{:08x}", n.wrapping_mul(2_654_435_761));
+        let far = Far::new((0..40_000).map(scattered)).await;
+        let before = far.seen.calls().len();
+        make(&far, (40_000..40_200).map(scattered)).await;
+        let calls = far.seen.calls();
+        let looks = calls[before..]
+            .iter()
+            .filter(|(operation, _)| matches!(*operation, "head_object" | "get_object"));
+        let alone = looks.count();
+        assert!((80..=200).contains(&alone), "{alone} names were asked for by themselves");
+    });
+}
+
+#[test]
+fn what_others_make_in_a_large_directory_shows_after_the_ttl() {
+    in_virtual_time(async {
+        let far = Far::new((0..2000).map(|n| format!("file{n}"))).await;
+        let more = |n: u32| format!("more{n:04}");
+        make(&far, (0..20).map(more)).await;
+        assert_eq!(far.lookup(Ino::ROOT, "more0100").await, None);
+        put(&*far.store, "more0100").await;
+        put(&*far.store, "more0200/below").await;
+        make(&far, (20..130).filter(|n| *n != 100).map(more)).await;
+        assert!(far.lookup(Ino::ROOT, "more0100").await.is_some());
+        assert!(far.lookup(Ino::ROOT, "more0200").await.is_some());
+        assert_eq!(far.lookup(Ino::ROOT, "more0300").await, None);
+    });
+}
+
 #[test]
 fn what_was_read_ahead_and_not_wanted_is_not_read_ahead_again() {
     in_virtual_time(async {

@@ -14,6 +14,10 @@ pub const PAUSE_MAX: Duration = Duration::from_secs(3);
 /// A directory of no more names is told by one page, also when some were added meanwhile.
 const WHOLE_NAMES_MAX: usize = 900;
 
+/// Of pages that begin with names nobody expected to be asked for, so many may be asked for in a row:
+/// whoever makes names in no order, in a directory of very many, needs one for each.
+pub const PAGES_IN_VAIN_MAX: u32 = 8;
+
 /// How to find out about a name.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Question {
@@ -34,6 +38,10 @@ pub struct Asked {
     pub was_listed: bool,
     /// The name was there when it was asked for last.
     pub was_there: bool,
+    /// It was there, or a page told once whether it was.
+    pub is_expected: bool,
+    /// So many pages in a row were asked for where no name was expected.
+    pub pages_in_vain: u32,
     /// How many names are remembered.
     pub names: usize,
 }
@@ -45,10 +53,12 @@ pub fn plan_question(asked: Asked) -> Question {
     let is_small = asked.was_listed && asked.names <= WHOLE_NAMES_MAX;
     match (asked.is_walked, is_small) {
         (true, true) => Question::All,
-        (true, false) => Question::Behind,
+        (true, false) if asked.is_expected || asked.pages_in_vain < PAGES_IN_VAIN_MAX => {
+            Question::Behind
+        }
         // Of a name that may be free, object and directory must be asked for.
         (false, true) if !asked.was_there => Question::All,
-        (false, _) => Question::Name,
+        (_, _) => Question::Name,
     }
 }
 
@@ -56,6 +66,7 @@ pub fn plan_question(asked: Asked) -> Question {
 #[derive(Clone, Debug, Default)]
 pub struct Asks {
     count: u32,
+    pub(super) pages_in_vain: u32,
     last: Option<(Duration, Box<str>)>,
 }
 
@@ -64,6 +75,9 @@ impl Asks {
     /// follow; the same again and again is asked for because it is in use.
     pub fn note(&mut self, name: &str, now: Duration) -> bool {
         let last = self.last.as_ref().filter(|(at, _)| now.saturating_sub(*at) <= PAUSE_MAX);
+        if last.is_none() {
+            self.pages_in_vain = 0;
+        }
         self.count = match last {
             Some((_, last)) if **last == *name => self.count,
             Some(_) => self.count.saturating_add(1),
@@ -89,7 +103,15 @@ mod tests {
     #[test]
     fn a_listing_is_asked_for_where_it_answers_more() {
         let question = |is_walked, was_listed, was_there, names| {
-            plan_question(Asked { is_walked, was_listed, was_there, names })
+            let (is_expected, pages_in_vain) = (was_there, 0);
+            plan_question(Asked {
+                is_walked,
+                was_listed,
+                was_there,
+                is_expected,
+                pages_in_vain,
+                names,
+            })
         };
         assert_eq!(question(false, false, false, 0), Question::Name);
         assert_eq!(question(false, true, true, 10), Question::Name);
@@ -98,6 +120,24 @@ mod tests {
         assert_eq!(question(true, false, false, 10), Question::Behind);
         assert_eq!(question(true, true, true, 10), Question::All);
         assert_eq!(question(true, true, true, 10_000), Question::Behind);
+    }
+
+    #[test]
+    fn pages_that_answer_nothing_else_are_no_longer_asked_for() {
+        let question = |is_expected, pages_in_vain| {
+            let (is_walked, was_listed, was_there, names) = (true, true, false, 10_000);
+            plan_question(Asked {
+                is_walked,
+                was_listed,
+                was_there,
+                is_expected,
+                pages_in_vain,
+                names,
+            })
+        };
+        assert_eq!(question(false, PAGES_IN_VAIN_MAX - 1), Question::Behind);
+        assert_eq!(question(false, PAGES_IN_VAIN_MAX), Question::Name);
+        assert_eq!(question(true, PAGES_IN_VAIN_MAX), Question::Behind);
     }
 
     #[test]

@@ -11,6 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::vfs::namespace::directory::asks::{Asked, Question, plan_question};
+use crate::vfs::namespace::directory::ranges::{is_escape, is_told_by};
 use crate::vfs::namespace::directory::{Begun, Child, Known, Marker, NAMES_MAX, Names, freshness};
 
 /// Of a full table, at most so many names stay that no listing told.
@@ -93,6 +94,7 @@ impl Names {
     pub fn forget_listed(&mut self) {
         self.by_name.retain(|_, child| !child.is_listed);
         self.listed_at = None;
+        self.ranges.clear();
         self.marker = Marker::Unknown;
         self.forgotten += 1;
     }
@@ -128,6 +130,8 @@ impl Names {
         };
         self.by_name.retain(|_, child| stays(child));
         self.listed_at = Some(begun.asked_at);
+        // What a page told since may be among what was dropped.
+        self.ranges.clear();
         self.marker = marker;
     }
 
@@ -147,8 +151,7 @@ impl Names {
 
     /// A page has told all names from `from` on whose keys, that of an object and that of a
     /// directory, come no later than `last`, or all if that is `None`: those of them that are
-    /// remembered from before and are not in `told` are gone. `from` is remembered to be absent
-    /// if it was not told, since somebody asked for it.
+    /// remembered from before and are not in `told` are gone, and the others are free.
     pub fn listed_between(
         &mut self,
         from: &Arc<str>,
@@ -159,21 +162,21 @@ impl Names {
         if asked.upheavals != self.upheavals || is_escape(from) {
             return;
         }
-        let is_covered = |name: &str| last.is_none_or(|last| *format!("{name}/") <= *last);
         let from_here = (Bound::Included(&**from), Bound::Unbounded);
         let names = self.by_name.range_mut::<str, _>(from_here);
         let names = names.take_while(|(name, _)| last.is_none_or(|last| ***name <= *last));
         for (name, child) in names {
             let is_older = child.asked_at.is_some_and(|before| before < asked.at);
-            let is_told = told.contains(name) || is_escape(name) || !is_covered(name);
-            // Who made a name that was absent sees it as soon as without this.
-            if is_older && !is_told && !child.pinned && child.known != Known::Absent {
+            let is_told = told.contains(name) || is_escape(name) || !is_told_by(name, last);
+            // Who made a name that was absent sees it as soon as without this, but for who asked.
+            let is_news = child.known != Known::Absent || name == from;
+            if is_older && !is_told && !child.pinned && is_news {
                 *child = absent_since(asked.at);
             }
         }
-        if !self.by_name.contains_key(from) && !told.contains(from) && is_covered(from) {
-            self.make_room();
-            self.by_name.insert(Arc::clone(from), absent_since(asked.at));
+        // Some may have been forgotten already, to make room for others of them.
+        if told.iter().all(|name| self.by_name.contains_key(name)) {
+            self.ranges.add(from, last, asked.at);
         }
     }
 
@@ -182,13 +185,21 @@ impl Names {
         let was_there = self.last_known(name).is_some_and(|known| *known != Known::Absent);
         let is_walked = self.asks.note(name, now);
         let (was_listed, names) = (self.listed_at.is_some(), self.by_name.len());
-        plan_question(Asked { is_walked, was_listed, was_there, names })
+        let is_expected = was_there || self.ranges.asked_at(name).is_some();
+        let pages_in_vain = self.asks.pages_in_vain;
+        let question = plan_question(Asked {
+            is_walked,
+            was_listed,
+            was_there,
+            is_expected,
+            pages_in_vain,
+            names,
+        });
+        if question == Question::Behind {
+            self.asks.pages_in_vain = if is_expected { 0 } else { pages_in_vain + 1 };
+        }
+        question
     }
-}
-
-/// Whether a name may stand for a key that is elsewhere in S3's order.
-fn is_escape(name: &str) -> bool {
-    name.starts_with("@s3.")
 }
 
 fn absent_since(asked_at: Duration) -> Child {

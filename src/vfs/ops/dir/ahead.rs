@@ -89,7 +89,7 @@ impl Vfs {
         let mut names = directory.names();
         for (name, known) in items {
             // Attributes that are known stay so.
-            if names.find(&name, asked.at, self.ttl()).is_none() {
+            if !names.has_word_on(&name, asked.at, self.ttl()) {
                 names.learn_listed(&name, known, asked);
             }
         }

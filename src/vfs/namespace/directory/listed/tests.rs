@@ -130,9 +130,62 @@ fn a_name_whose_directory_would_come_after_the_page_is_not_gone() {
 }
 
 #[test]
-fn a_name_that_was_asked_for_and_is_not_told_is_absent() {
-    assert_eq!(after_page(&["c", "d"], "bb", Some("d")), ["bb"]);
-    assert_eq!(after_page(&["c", "d"], "e", Some("d")), Vec::<String>::new());
+fn a_name_that_a_page_did_not_tell_within_its_range_is_free() {
+    let mut names = Names::default();
+    names.learn(&name("c"), file(1), at(20));
+    let told = HashSet::from([name("c")]);
+    names.listed_between(&name("bb"), Some("d"), &told, names.stamp(at(20)));
+    let free = Some((Known::Absent, TTL - at(10)));
+    assert_eq!(names.find("bb", at(30), TTL), free);
+    assert_eq!(names.find("cc", at(30), TTL), free);
+    assert_eq!(names.find("c", at(30), TTL), Some((file(1), TTL - at(10))));
+    for other in ["b", "d", "e", "@s3.file=c"] {
+        assert_eq!(names.find(other, at(30), TTL), None, "{other}");
+    }
+    assert_eq!(names.find("cc", at(1020), TTL), None);
+    names.learn(&name("cc"), file(2), at(1020));
+    assert_eq!(names.find("cc", at(1030), TTL), Some((file(2), TTL - at(10))));
+    names.doubt(&name("cd"));
+    assert_eq!(names.find("cd", at(30), TTL), None);
+}
+
+#[test]
+fn a_page_of_which_some_is_forgotten_tells_no_name_to_be_free() {
+    let page = |names: &mut Names| {
+        let asked = names.stamp(at(20));
+        names.learn_listed(&name("b"), file(1), asked);
+        (HashSet::from([name("b")]), asked)
+    };
+    let forget: [fn(&mut Names); 4] =
+        [Names::forget_listed, Names::forget_unpinned, Names::distrust_all, |names| {
+            names.listed(names.begin_listing(at(5)), Marker::Absent)
+        }];
+    for forget in forget {
+        let mut names = Names::default();
+        let (told, asked) = page(&mut names);
+        names.listed_between(&name("a"), None, &told, asked);
+        assert_eq!(names.find("free", at(30), TTL), Some((Known::Absent, TTL - at(10))));
+        forget(&mut names);
+        assert_ne!(names.find("b", at(30), TTL).map(|(known, _)| known), Some(Known::Absent));
+        let left = names.find("free", at(30), TTL).map(|(_, left)| left);
+        assert!(left.is_none_or(|left| left == TTL - at(25)), "{left:?}");
+    }
+    let mut names = Names::default();
+    let (told, asked) = page(&mut names);
+    names.forget_listed();
+    names.listed_between(&name("a"), None, &told, asked);
+    assert_eq!(names.find("b", at(30), TTL), None);
+}
+
+#[test]
+fn a_name_that_was_absent_is_so_anew_for_who_asked() {
+    let mut names = Names::default();
+    for text in ["a", "b"] {
+        names.learn(&name(text), Known::Absent, at(10));
+    }
+    names.listed_between(&name("a"), None, &HashSet::new(), names.stamp(at(500)));
+    assert_eq!(names.find("a", at(1100), TTL), Some((Known::Absent, at(400))));
+    assert_eq!(names.find("b", at(1100), TTL), None);
 }
 
 #[test]
