@@ -158,7 +158,7 @@ fn a_page_of_which_some_is_forgotten_tells_no_name_to_be_free() {
     };
     let forget: [fn(&mut Names); 4] =
         [Names::forget_listed, Names::forget_unpinned, Names::distrust_all, |names| {
-            names.listed(names.begin_listing(at(5)), Marker::Absent)
+            names.listed(names.begin_listing(at(5)), Marker::Absent);
         }];
     for forget in forget {
         let mut names = Names::default();
