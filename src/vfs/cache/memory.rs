@@ -36,7 +36,7 @@ pub struct Memory {
     left: LruCache<ExtentKey, Bytes>,
     /// What scans are within or will come to, in the order of its coming.
     scanned: LruCache<ExtentKey, Scanned>,
-    /// So many bytes were put in since the beginning.
+    /// What was put in since the beginning took so many bytes of memory.
     inserted_bytes: u64,
     /// What is kept for a scan is old when so many bytes came since it was last used.
     old_after_bytes: u64,
@@ -157,7 +157,7 @@ impl Memory {
         let spans = versions.entry(object.etag.clone()).or_default();
         spans.insert(start..start + bytes.len() as u64, ());
         let key = ExtentKey { object: name, etag: object.etag.clone(), start };
-        self.inserted_bytes += bytes.len() as u64;
+        self.inserted_bytes += extent_memory(bytes.len() as u64);
         match origin {
             Origin::Asked => drop(self.recent.put(key, bytes)),
             Origin::Scan => {

@@ -250,11 +250,15 @@ impl Names {
                 Some((child.known.clone(), left))
             }
             None => {
-                // `None` comes before all times.
-                let asked_at = self.listed_at.max(self.ranges.asked_at(name));
-                Some((Known::Absent, freshness(asked_at?, now, ttl)?))
+                let left = freshness(self.free_at(name)?, now, ttl)?;
+                Some((Known::Absent, left))
             }
         }
+    }
+
+    /// When S3 told last that nothing stands under a name of which nothing is remembered.
+    fn free_at(&self, name: &str) -> Option<Duration> {
+        self.listed_at.max(self.ranges.asked_at(name))
     }
 
     /// Whether something is remembered of `name` itself that may still be believed.
@@ -271,9 +275,11 @@ impl Names {
 
     /// Takes note of what S3 said of a name.
     pub fn learn(&mut self, name: &Arc<str>, known: Known, asked_at: Duration) {
-        if let Some(child) = self.by_name.get(name)
-            && (child.pinned || child.asked_at > Some(asked_at))
-        {
+        let is_known_better = match self.by_name.get(name) {
+            Some(child) => child.pinned || child.asked_at > Some(asked_at),
+            None => self.free_at(name) > Some(asked_at),
+        };
+        if is_known_better {
             return;
         }
         if !self.by_name.contains_key(name) {

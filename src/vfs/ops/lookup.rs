@@ -78,7 +78,10 @@ impl Vfs {
         }
         match self.entered(&directory, &found) {
             Some(entry) => Ok(Lookup::Found(entry)),
-            None => Ok(Lookup::Absent(found.ttl)),
+            None => {
+                directory.names().note_absent(&found.name);
+                Ok(Lookup::Absent(found.ttl))
+            }
         }
     }
 

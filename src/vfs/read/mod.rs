@@ -294,9 +294,9 @@ impl ReadHandle {
                 Err(free) => free,
             };
             let piece = plan_piece(at, self.object.size, stretch.shape, &free);
-            let bytes = piece.end - piece.start;
+            let bytes = extent_memory(piece.end - piece.start);
             reader.cache.recycle(bytes);
-            let Some(memory) = reader.budget.try_reserve_spare(extent_memory(bytes)) else { break };
+            let Some(memory) = reader.budget.try_reserve_spare(bytes) else { break };
             let origin = origin_of(stretch.shape);
             if let Some((landing, _)) = reader.cache.claim(&self.object, piece.clone(), origin) {
                 at = piece.end;

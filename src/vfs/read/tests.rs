@@ -392,6 +392,7 @@ async fn a_read_polled_once_outside_of_a_task_goes_on_in_one() {
 
 #[tokio::test(start_paused = true)]
 async fn two_handles_share_what_they_fetch() {
+    // What both have left behind is not used again before both are there.
     let mount = mount(32 * MIB, 96 * MIB);
     let (one, other) = (mount.open(), mount.open());
     tokio::join!(scan(&one, 0..32 * MIB, 1 << 20), scan(&other, 0..32 * MIB, 1 << 20));

@@ -69,6 +69,20 @@ fn a_refresh_shows_what_others_have_done() {
 }
 
 #[test]
+fn a_refresh_shows_what_was_looked_for_in_vain() {
+    let bench = Bench::new(Kind::Pailfs, &["--ttl", "3600"]);
+    let look = "cat dir/new 2>/dev/null || echo none";
+    assert_eq!(bench.mount.shell(&format!("mkdir dir && {look}")).ok(), "none\n");
+    bench.s3("put_object", json!({ "Key": "dir/new", "Body": "new\n" }));
+    assert_eq!(bench.mount.shell(look).ok(), "none\n", "an hour is not over");
+    bench.set("dir", "user.pailfs.refresh", "1");
+    let after = crate::support::wait::poll(std::time::Duration::from_secs(10), || {
+        (bench.mount.shell(look).ok() == "new\n").then_some(())
+    });
+    assert!(after.is_some(), "{}", bench.mount.shell(look));
+}
+
+#[test]
 fn a_refresh_keeps_what_s3_does_not_have() {
     let bench = Bench::new(Kind::Pailfs, &[]);
     let script = "exec 3> file; echo text >&3; setfattr -n user.pailfs.refresh -v 1 .

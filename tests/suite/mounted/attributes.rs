@@ -74,7 +74,8 @@ for path in ['.', 'dir', 'file']:
                     print(path, name, error)
 END";
     assert_eq!(mount.shell(script).ok(), "");
-    let copied = mount.shell("cp -a file copy && tar -c --acls --selinux --xattrs file | tar -t");
+    let copied =
+        mount.shell("exec 2>&1; cp -a file copy && tar -c --acls --selinux --xattrs file | tar -t");
     assert_eq!(copied.ok(), "file\n");
 }
 

@@ -4,8 +4,11 @@ use bytes::Bytes;
 
 use crate::store::types::ETag;
 use crate::vfs::budget::Reach;
-use crate::vfs::cache::memory::{Memory, Origin, extent_memory};
+use crate::vfs::cache::memory::{ENTRY_BYTES, Memory, Origin, extent_memory};
 use crate::vfs::types::ObjectRef;
+
+/// Ten of the extents here.
+const OLD_AFTER: u64 = 10 * (10 + ENTRY_BYTES);
 
 fn object(key: &str, etag: &str) -> ObjectRef {
     ObjectRef { bucket: "b".into(), key: key.into(), etag: ETag::new(etag), size: 1000 }
@@ -17,7 +20,7 @@ fn extent(bytes: usize) -> Bytes {
 
 #[test]
 fn an_extent_is_found_by_any_of_its_bytes() {
-    let mut memory = Memory::new(100);
+    let mut memory = Memory::new(OLD_AFTER);
     let one = object("one", "1");
     memory.insert(&one, 100, extent(50), Origin::Asked);
     assert_eq!(memory.get(&one, 149), Some((100, extent(50))));
@@ -29,7 +32,7 @@ fn an_extent_is_found_by_any_of_its_bytes() {
 
 #[test]
 fn the_least_recently_used_goes_first() {
-    let mut memory = Memory::new(100);
+    let mut memory = Memory::new(OLD_AFTER);
     let one = object("one", "1");
     memory.insert(&one, 0, extent(10), Origin::Asked);
     memory.insert(&one, 10, extent(10), Origin::Asked);
@@ -43,7 +46,7 @@ fn the_least_recently_used_goes_first() {
 
 #[test]
 fn what_the_tables_take_is_given_back_as_well() {
-    let mut memory = Memory::new(100);
+    let mut memory = Memory::new(OLD_AFTER);
     for index in 0..100 {
         memory.insert(&object(&index.to_string(), "1"), 0, extent(1), Origin::Asked);
     }
@@ -53,7 +56,7 @@ fn what_the_tables_take_is_given_back_as_well() {
 
 #[test]
 fn what_is_demoted_goes_before_all_others() {
-    let mut memory = Memory::new(100);
+    let mut memory = Memory::new(OLD_AFTER);
     let one = object("one", "1");
     for start in [0, 10, 30, 40] {
         memory.insert(&one, start, extent(10), Origin::Asked);
@@ -66,7 +69,7 @@ fn what_is_demoted_goes_before_all_others() {
 
 #[test]
 fn what_was_left_behind_last_goes_first_and_what_is_used_again_stays() {
-    let mut memory = Memory::new(100);
+    let mut memory = Memory::new(OLD_AFTER);
     let one = object("one", "1");
     for start in [0, 10, 20, 30] {
         memory.insert(&one, start, extent(10), Origin::Scan);
@@ -85,7 +88,7 @@ fn what_was_left_behind_last_goes_first_and_what_is_used_again_stays() {
 
 #[test]
 fn what_is_kept_for_a_scan_is_spared_until_it_is_left_behind() {
-    let mut memory = Memory::new(100);
+    let mut memory = Memory::new(OLD_AFTER);
     let one = object("one", "1");
     for start in [0, 10, 20] {
         memory.insert(&one, start, extent(10), Origin::Scan);
@@ -101,7 +104,7 @@ fn what_is_kept_for_a_scan_is_spared_until_it_is_left_behind() {
 
 #[test]
 fn what_no_scan_comes_to_gets_old() {
-    let mut memory = Memory::new(100);
+    let mut memory = Memory::new(OLD_AFTER);
     let one = object("one", "1");
     for start in 0..11 {
         memory.insert(&one, start * 10, extent(10), Origin::Scan);
@@ -112,7 +115,7 @@ fn what_no_scan_comes_to_gets_old() {
 
 #[test]
 fn what_a_scan_left_behind_goes_before_what_is_read_often() {
-    let mut memory = Memory::new(100);
+    let mut memory = Memory::new(OLD_AFTER);
     let one = object("one", "1");
     memory.insert(&one, 0, extent(10), Origin::Asked);
     memory.insert(&one, 10, extent(10), Origin::Scan);
@@ -123,7 +126,7 @@ fn what_a_scan_left_behind_goes_before_what_is_read_often() {
 
 #[test]
 fn nothing_is_left_of_what_is_forgotten() {
-    let mut memory = Memory::new(100);
+    let mut memory = Memory::new(OLD_AFTER);
     memory.insert(&object("one", "old"), 0, extent(10), Origin::Asked);
     memory.insert(&object("one", "new"), 0, extent(10), Origin::Asked);
     memory.insert(&object("one", "old"), 10, extent(10), Origin::Scan);

@@ -12,10 +12,11 @@ pub const ASKS_MIN: u32 = 4;
 pub const PAUSE_MAX: Duration = Duration::from_secs(3);
 
 /// A directory of no more names is told by one page, also when some were added meanwhile.
-const WHOLE_NAMES_MAX: usize = 900;
+pub const WHOLE_NAMES_MAX: usize = 900;
 
-/// Of pages that begin with names nobody expected to be asked for, so many may be asked for in a row:
-/// whoever makes names in no order, in a directory of very many, needs one for each.
+/// Pages asked for in a row that begin where nobody had reason to expect it, neither forward of the name
+/// asked for before nor where a page told something: whoever makes names in no order, in a directory of
+/// very many, would need one for each.
 pub const PAGES_IN_VAIN_MAX: u32 = 8;
 
 /// How to find out about a name.
@@ -38,11 +39,11 @@ pub struct Asked {
     pub was_listed: bool,
     /// The name was there when it was asked for last.
     pub was_there: bool,
-    /// It was there, or a page told once whether it was.
+    /// It was there, or is where the last pages told names.
     pub is_expected: bool,
-    /// So many pages in a row were asked for where no name was expected.
+    /// So many pages in a row were asked for where nobody had reason to expect it.
     pub pages_in_vain: u32,
-    /// How many names are remembered.
+    /// How many names are there, as far as is known, and no more than count.
     pub names: usize,
 }
 
@@ -68,6 +69,8 @@ pub struct Asks {
     count: u32,
     pub(super) pages_in_vain: u32,
     last: Option<(Duration, Box<str>)>,
+    /// The last came after the one before it.
+    is_forward: bool,
 }
 
 impl Asks {
@@ -83,8 +86,18 @@ impl Asks {
             Some(_) => self.count.saturating_add(1),
             None => 1,
         };
+        self.is_forward = last.is_some_and(|(_, last)| *name > **last);
         self.last = Some((now, name.into()));
         self.count > ASKS_MIN
+    }
+
+    /// The name asked for last is asked for by a page.
+    pub fn note_page(&mut self, is_expected: bool) {
+        if is_expected {
+            self.pages_in_vain = 0;
+        } else if !self.is_forward {
+            self.pages_in_vain += 1;
+        }
     }
 }
 
@@ -103,7 +116,7 @@ mod tests {
     #[test]
     fn a_listing_is_asked_for_where_it_answers_more() {
         let question = |is_walked, was_listed, was_there, names| {
-            let (is_expected, pages_in_vain) = (was_there, 0);
+            let (is_expected, pages_in_vain) = (false, 0);
             plan_question(Asked {
                 is_walked,
                 was_listed,
@@ -138,6 +151,20 @@ mod tests {
         assert_eq!(question(false, PAGES_IN_VAIN_MAX - 1), Question::Behind);
         assert_eq!(question(false, PAGES_IN_VAIN_MAX), Question::Name);
         assert_eq!(question(true, PAGES_IN_VAIN_MAX), Question::Behind);
+    }
+
+    #[test]
+    fn a_page_is_in_vain_where_nobody_had_reason_to_expect_it() {
+        let mut asks = Asks::default();
+        let mut in_vain_after = |name: &str, is_expected| {
+            asks.note(name, Duration::ZERO);
+            asks.note_page(is_expected);
+            asks.pages_in_vain
+        };
+        assert_eq!(in_vain_after("m", false), 1);
+        assert_eq!(in_vain_after("n", false), 1, "it is forward");
+        assert_eq!(in_vain_after("b", false), 2);
+        assert_eq!(in_vain_after("a", true), 0);
     }
 
     #[test]

@@ -10,7 +10,7 @@ use std::ops::Bound;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::vfs::namespace::directory::asks::{Asked, Question, plan_question};
+use crate::vfs::namespace::directory::asks::{Asked, Question, WHOLE_NAMES_MAX, plan_question};
 use crate::vfs::namespace::directory::ranges::{is_escape, is_told_by};
 use crate::vfs::namespace::directory::{Begun, Child, Known, Marker, NAMES_MAX, Names, freshness};
 
@@ -157,26 +157,34 @@ impl Names {
         from: &Arc<str>,
         last: Option<&str>,
         told: &HashSet<Arc<str>>,
-        asked: Stamp,
+        begun: Begun,
     ) {
-        if asked.upheavals != self.upheavals || is_escape(from) {
+        if begun.upheavals != self.upheavals || is_escape(from) {
             return;
         }
         let from_here = (Bound::Included(&**from), Bound::Unbounded);
         let names = self.by_name.range_mut::<str, _>(from_here);
         let names = names.take_while(|(name, _)| last.is_none_or(|last| ***name <= *last));
         for (name, child) in names {
-            let is_older = child.asked_at.is_some_and(|before| before < asked.at);
+            let is_older = child.asked_at.is_some_and(|before| before < begun.asked_at);
             let is_told = told.contains(name) || is_escape(name) || !is_told_by(name, last);
-            // Who made a name that was absent sees it as soon as without this, but for who asked.
-            let is_news = child.known != Known::Absent || name == from;
-            if is_older && !is_told && !child.pinned && is_news {
-                *child = absent_since(asked.at);
+            if is_older && !is_told && !child.pinned {
+                *child = absent_since(begun.asked_at);
             }
         }
-        // Some may have been forgotten already, to make room for others of them.
-        if told.iter().all(|name| self.by_name.contains_key(name)) {
-            self.ranges.add(from, last, asked.at);
+        // What was forgotten meanwhile may be there.
+        if begun.forgotten == self.forgotten {
+            self.ranges.add(from, last, begun.asked_at);
+        }
+    }
+
+    /// A program is told that nothing stands under a name, and the kernel believes it for a while.
+    pub fn note_absent(&mut self, name: &Arc<str>) {
+        if !self.by_name.contains_key(name)
+            && let Some(asked_at) = self.free_at(name)
+        {
+            self.make_room();
+            self.by_name.insert(Arc::clone(name), absent_since(asked_at));
         }
     }
 
@@ -184,7 +192,9 @@ impl Names {
     pub fn question(&mut self, name: &str, now: Duration) -> Question {
         let was_there = self.last_known(name).is_some_and(|known| *known != Known::Absent);
         let is_walked = self.asks.note(name, now);
-        let (was_listed, names) = (self.listed_at.is_some(), self.by_name.len());
+        let was_listed = self.listed_at.is_some();
+        let present = self.by_name.values().filter(|child| child.known != Known::Absent);
+        let names = present.take(WHOLE_NAMES_MAX + 1).count();
         let is_expected = was_there || self.ranges.asked_at(name).is_some();
         let pages_in_vain = self.asks.pages_in_vain;
         let question = plan_question(Asked {
@@ -196,7 +206,7 @@ impl Names {
             names,
         });
         if question == Question::Behind {
-            self.asks.pages_in_vain = if is_expected { 0 } else { pages_in_vain + 1 };
+            self.asks.note_page(is_expected);
         }
         question
     }

@@ -80,7 +80,10 @@ impl Vfs {
         prefix: DirPrefix,
         key: &str,
     ) -> StoreResult<()> {
-        let asked = directory.names().stamp(self.now());
+        let (begun, asked) = {
+            let names = directory.names();
+            (names.begin_listing(self.now()), names.stamp(self.now()))
+        };
         let page = self.store.list_objects(bucket, page_of(&prefix, just_before(key))).await?;
         let (last, is_end) = (last_of(&page, prefix.as_str()), page.next.is_none());
         let from = key.strip_prefix(prefix.as_str()).map(Arc::from);
@@ -96,7 +99,7 @@ impl Vfs {
         // A page may have nothing to tell and not be the last.
         let is_told = (is_end || last.is_some()) && self.lists_in_order.load(Ordering::Relaxed);
         if let Some(from) = from.filter(|_| is_told) {
-            names.listed_between(&from, last.as_deref().filter(|_| !is_end), &told, asked);
+            names.listed_between(&from, last.as_deref().filter(|_| !is_end), &told, begun);
         }
         Ok(())
     }

@@ -111,9 +111,9 @@ fn after_page(told: &[&str], from: &str, last: Option<&str>) -> Vec<String> {
     for text in ["a", "b", "b-c", "c", "d", "@s3.file=b"] {
         names.learn(&name(text), file(1), at(10));
     }
-    let asked = names.stamp(at(20));
+    let begun = names.begin_listing(at(20));
     let told: HashSet<_> = told.iter().map(|text| name(text)).collect();
-    names.listed_between(&name(from), last, &told, asked);
+    names.listed_between(&name(from), last, &told, begun);
     names.absent().iter().map(ToString::to_string).collect()
 }
 
@@ -134,7 +134,8 @@ fn a_name_that_a_page_did_not_tell_within_its_range_is_free() {
     let mut names = Names::default();
     names.learn(&name("c"), file(1), at(20));
     let told = HashSet::from([name("c")]);
-    names.listed_between(&name("bb"), Some("d"), &told, names.stamp(at(20)));
+    let begun = names.begin_listing(at(20));
+    names.listed_between(&name("bb"), Some("d"), &told, begun);
     let free = Some((Known::Absent, TTL - at(10)));
     assert_eq!(names.find("bb", at(30), TTL), free);
     assert_eq!(names.find("cc", at(30), TTL), free);
@@ -152,9 +153,9 @@ fn a_name_that_a_page_did_not_tell_within_its_range_is_free() {
 #[test]
 fn a_page_of_which_some_is_forgotten_tells_no_name_to_be_free() {
     let page = |names: &mut Names| {
-        let asked = names.stamp(at(20));
+        let (begun, asked) = (names.begin_listing(at(20)), names.stamp(at(20)));
         names.learn_listed(&name("b"), file(1), asked);
-        (HashSet::from([name("b")]), asked)
+        (HashSet::from([name("b")]), begun)
     };
     let forget: [fn(&mut Names); 4] =
         [Names::forget_listed, Names::forget_unpinned, Names::distrust_all, |names| {
@@ -162,8 +163,8 @@ fn a_page_of_which_some_is_forgotten_tells_no_name_to_be_free() {
         }];
     for forget in forget {
         let mut names = Names::default();
-        let (told, asked) = page(&mut names);
-        names.listed_between(&name("a"), None, &told, asked);
+        let (told, begun) = page(&mut names);
+        names.listed_between(&name("a"), None, &told, begun);
         assert_eq!(names.find("free", at(30), TTL), Some((Known::Absent, TTL - at(10))));
         forget(&mut names);
         assert_ne!(names.find("b", at(30), TTL).map(|(known, _)| known), Some(Known::Absent));
@@ -171,29 +172,67 @@ fn a_page_of_which_some_is_forgotten_tells_no_name_to_be_free() {
         assert!(left.is_none_or(|left| left == TTL - at(25)), "{left:?}");
     }
     let mut names = Names::default();
-    let (told, asked) = page(&mut names);
+    let (told, begun) = page(&mut names);
     names.forget_listed();
-    names.listed_between(&name("a"), None, &told, asked);
+    names.listed_between(&name("a"), None, &told, begun);
     assert_eq!(names.find("b", at(30), TTL), None);
 }
 
 #[test]
-fn a_name_that_was_absent_is_so_anew_for_who_asked() {
+fn names_that_were_absent_are_so_anew() {
     let mut names = Names::default();
     for text in ["a", "b"] {
         names.learn(&name(text), Known::Absent, at(10));
     }
-    names.listed_between(&name("a"), None, &HashSet::new(), names.stamp(at(500)));
-    assert_eq!(names.find("a", at(1100), TTL), Some((Known::Absent, at(400))));
-    assert_eq!(names.find("b", at(1100), TTL), None);
+    let begun = names.begin_listing(at(500));
+    names.listed_between(&name("a"), None, &HashSet::new(), begun);
+    for text in ["a", "b"] {
+        assert_eq!(names.find(text, at(1100), TTL), Some((Known::Absent, at(400))));
+    }
+}
+
+#[test]
+fn a_page_that_is_learnt_late_does_not_bring_back_what_was_gone_since() {
+    let since: [fn(&mut Names); 2] = [
+        |names| {
+            let begun = names.begin_listing(at(30));
+            names.listed(begun, Marker::Absent);
+        },
+        |names| {
+            let begun = names.begin_listing(at(30));
+            names.listed_between(&name("a"), None, &HashSet::new(), begun);
+        },
+    ];
+    for since in since {
+        let mut names = Names::default();
+        let late = names.stamp(at(10));
+        names.learn(&name("removed"), Known::Absent, at(20));
+        since(&mut names);
+        names.learn_listed(&name("removed"), file(1), late);
+        assert_eq!(names.find("removed", at(40), TTL), Some((Known::Absent, TTL - at(10))));
+        names.learn_listed(&name("removed"), file(1), names.stamp(at(50)));
+        assert_eq!(names.find("removed", at(50), TTL), Some((file(1), TTL)));
+    }
+}
+
+#[test]
+fn names_that_the_kernel_believes_to_be_free_are_known() {
+    let mut names = Names::default();
+    names.note_absent(&name("unknown"));
+    let begun = names.begin_listing(at(10));
+    names.listed(begun, Marker::Absent);
+    names.note_absent(&name("free"));
+    assert_eq!(names.absent(), [name("free")]);
+    assert_eq!(names.find("free", at(20), TTL), Some((Known::Absent, TTL - at(10))));
+    assert!(!names.has_own_words());
 }
 
 #[test]
 fn a_page_from_before_an_upheaval_says_nothing_of_what_is_gone() {
     let mut names = Names::default();
     names.learn(&name("a"), file(1), at(10));
-    let asked = names.stamp(at(20));
+    let begun = names.begin_listing(at(20));
     names.doubt(&name("b"));
-    names.listed_between(&name("a"), None, &HashSet::new(), asked);
+    names.listed_between(&name("a"), None, &HashSet::new(), begun);
     assert_eq!(names.last_known("a"), Some(&file(1)));
 }
