@@ -22,7 +22,8 @@ use crate::vfs::types::ObjectRef;
 /// What the tables take for an extent beside its bytes: the name of its object, its ETag, entries.
 const ENTRY_BYTES: u64 = 1 << 10;
 
-/// The memory that an extent takes which has so many bytes.
+/// The memory that an extent takes which has so many bytes: what is to be reserved for one that will be
+/// put in, and what its going gives back.
 #[must_use]
 pub fn extent_memory(bytes: u64) -> u64 {
     bytes.saturating_add(ENTRY_BYTES)
@@ -167,8 +168,8 @@ impl Memory {
         }
     }
 
-    /// Takes out extents until they took `bytes` of memory or more. For the caller to drop where no lock is
-    /// held.
+    /// Takes out extents until they took `bytes` of memory or more. For the caller to drop where no
+    /// lock is held.
     #[must_use]
     pub fn evict(&mut self, bytes: u64, reach: Reach) -> Vec<Bytes> {
         self.take_out(bytes, |memory| memory.pop_first(reach))

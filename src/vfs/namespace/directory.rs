@@ -329,11 +329,8 @@ impl Names {
 
     /// As [`Self::distrust`], of all names, and of there being no others.
     pub fn distrust_all(&mut self) {
-        self.forgotten += 1;
         self.upheavals += 1;
-        self.listed_at = None;
-        self.ranges.clear();
-        self.marker = Marker::Unknown;
+        self.forget_listings();
         self.by_name.values_mut().filter(|child| !child.pinned).for_each(Child::distrust);
     }
 
@@ -404,11 +401,16 @@ impl Names {
     /// Forgets what S3 said.
     pub fn forget_unpinned(&mut self) {
         self.by_name.retain(|_, child| child.pinned);
+        self.forget_listings();
+        self.upheavals += 1;
+    }
+
+    /// What is not remembered may be there: no listing has told that it is not.
+    fn forget_listings(&mut self) {
         self.listed_at = None;
         self.ranges.clear();
         self.marker = Marker::Unknown;
         self.forgotten += 1;
-        self.upheavals += 1;
     }
 }
 

@@ -409,6 +409,20 @@ fn files_made_in_no_order_in_a_huge_directory_do_not_cost_a_page_each() {
 }
 
 #[test]
+fn a_later_page_tells_what_was_free_before() {
+    in_virtual_time(async {
+        let far = Far::new((0..2000).map(|n| format!("file{n}"))).await;
+        make(&far, (0..10).map(|n| format!("more{n}"))).await;
+        put(&*far.store, "others").await;
+        assert_eq!(far.lookup(Ino::ROOT, "other").await, None);
+        let before = far.lists();
+        assert_eq!(far.lookup(Ino::ROOT, "less").await, None);
+        assert_eq!(far.lists() - before, 1, "no page was asked for");
+        assert!(far.lookup(Ino::ROOT, "others").await.is_some());
+    });
+}
+
+#[test]
 fn what_others_make_in_a_large_directory_shows_after_the_ttl() {
     in_virtual_time(async {
         let far = Far::new((0..2000).map(|n| format!("file{n}"))).await;

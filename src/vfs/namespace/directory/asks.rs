@@ -31,7 +31,7 @@ pub enum Question {
 }
 
 /// What is known of a directory in which a name is to be asked for.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub struct Asked {
     /// A program goes through it name by name.
     pub is_walked: bool,
@@ -116,15 +116,7 @@ mod tests {
     #[test]
     fn a_listing_is_asked_for_where_it_answers_more() {
         let question = |is_walked, was_listed, was_there, names| {
-            let (is_expected, pages_in_vain) = (false, 0);
-            plan_question(Asked {
-                is_walked,
-                was_listed,
-                was_there,
-                is_expected,
-                pages_in_vain,
-                names,
-            })
+            plan_question(Asked { is_walked, was_listed, was_there, names, ..Asked::default() })
         };
         assert_eq!(question(false, false, false, 0), Question::Name);
         assert_eq!(question(false, true, true, 10), Question::Name);
@@ -137,16 +129,9 @@ mod tests {
 
     #[test]
     fn pages_that_answer_nothing_else_are_no_longer_asked_for() {
+        let walked = Asked { is_walked: true, was_listed: true, names: 10_000, ..Asked::default() };
         let question = |is_expected, pages_in_vain| {
-            let (is_walked, was_listed, was_there, names) = (true, true, false, 10_000);
-            plan_question(Asked {
-                is_walked,
-                was_listed,
-                was_there,
-                is_expected,
-                pages_in_vain,
-                names,
-            })
+            plan_question(Asked { is_expected, pages_in_vain, ..walked })
         };
         assert_eq!(question(false, PAGES_IN_VAIN_MAX - 1), Question::Behind);
         assert_eq!(question(false, PAGES_IN_VAIN_MAX), Question::Name);

@@ -93,10 +93,7 @@ impl Names {
     /// Forgets what listings told, and would tell again.
     pub fn forget_listed(&mut self) {
         self.by_name.retain(|_, child| !child.is_listed);
-        self.listed_at = None;
-        self.ranges.clear();
-        self.marker = Marker::Unknown;
-        self.forgotten += 1;
+        self.forget_listings();
     }
 
     /// Makes room for one name more, first of all by forgetting what listings told.

@@ -206,7 +206,6 @@ fn a_page_that_is_learnt_late_does_not_bring_back_what_was_gone_since() {
     for since in since {
         let mut names = Names::default();
         let late = names.stamp(at(10));
-        names.learn(&name("removed"), Known::Absent, at(20));
         since(&mut names);
         names.learn_listed(&name("removed"), file(1), late);
         assert_eq!(names.find("removed", at(40), TTL), Some((Known::Absent, TTL - at(10))));
